@@ -1,0 +1,1 @@
+//! cgroups: what a container may use.

@@ -1,0 +1,94 @@
+//! Facts about the host, probed once and then plain data: everything that lowering may ask about the
+//! machine is here, so "rootless on cgroup v2" is a unit test and not another machine.
+
+use std::path::PathBuf;
+
+/// One mounted cgroup v1 hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct V1Hierarchy {
+    /// The directory below the cgroup root that it is mounted on (`memory`, `cpu,cpuacct`, `systemd`).
+    pub directory: String,
+    /// The controllers bound to it, as cgroups(7) names them; empty for a named hierarchy.
+    pub controllers: Vec<String>,
+    /// The name of a hierarchy without controllers (`systemd`).
+    pub name: Option<String>,
+}
+
+/// How the host's cgroup file systems are laid out (cgroups(7)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CgroupLayout {
+    /// cgroup2 alone, mounted on the cgroup root, with the controllers of its root cgroup.
+    Unified {
+        /// The words of `cgroup.controllers`.
+        controllers: Vec<String>,
+    },
+    /// v1 hierarchies below the cgroup root; with `unified`, a cgroup2 mount beside them (hybrid).
+    Legacy {
+        /// Every v1 hierarchy that is mounted.
+        hierarchies: Vec<V1Hierarchy>,
+        /// The directory of the cgroup2 mount below the cgroup root, where there is one.
+        unified: Option<String>,
+    },
+    /// No cgroup file system is mounted.
+    None,
+}
+
+/// What lowering may know about the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Where the cgroup file systems are mounted: `/sys/fs/cgroup`.
+    pub cgroup_root: PathBuf,
+    /// Their layout.
+    pub cgroups: CgroupLayout,
+    /// The effective user id of the caller.
+    pub euid: u32,
+    /// The highest capability number that the kernel knows (`/proc/sys/kernel/cap_last_cap`).
+    pub last_capability: u8,
+    /// The capabilities in the caller's bounding set, one bit each: what cannot be given is dropped.
+    pub bounding: u64,
+    /// AppArmor is enabled.
+    pub apparmor: bool,
+    /// SELinux is enabled.
+    pub selinux: bool,
+}
+
+impl Host {
+    /// The v1 hierarchy that `controller` is bound to.
+    pub fn v1(&self, controller: &str) -> Option<&V1Hierarchy> {
+        match &self.cgroups {
+            CgroupLayout::Legacy { hierarchies, .. } => {
+                hierarchies.iter().find(|h| h.controllers.iter().any(|c| c == controller))
+            }
+            CgroupLayout::Unified { .. } | CgroupLayout::None => None,
+        }
+    }
+
+    /// A root caller on the layout of many a v1 host, for tests of lowering.
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        let one = |name: &str| V1Hierarchy {
+            directory: name.into(),
+            controllers: vec![name.into()],
+            name: None,
+        };
+        let mut hierarchies: Vec<V1Hierarchy> =
+            ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"]
+                .into_iter()
+                .map(one)
+                .collect();
+        hierarchies.push(V1Hierarchy {
+            directory: "systemd".into(),
+            controllers: Vec::new(),
+            name: Some("systemd".into()),
+        });
+        Self {
+            cgroup_root: "/sys/fs/cgroup".into(),
+            cgroups: CgroupLayout::Legacy { hierarchies, unified: Some("unified".into()) },
+            euid: 0,
+            last_capability: 40,
+            bounding: (1 << 41) - 1,
+            apparmor: false,
+            selinux: false,
+        }
+    }
+}
