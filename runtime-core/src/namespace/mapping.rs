@@ -1,0 +1,73 @@
+//! Writing the id maps of a new user namespace from outside, while its process waits.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::idmap::{IdMaps, IdRange, render};
+use crate::error::{Error, ErrorKind, OsResult, Result};
+
+/// Writes both maps of `pid`.
+///
+/// With CAP_SETUID in the parent namespace the kernel takes any map; otherwise newuidmap(1) and newgidmap(1)
+/// write what /etc/subuid and /etc/subgid allow. A caller without either may map itself only, and only after
+/// setgroups(2) is denied for good (CVE-2014-8989).
+///
+/// # Errors
+/// The kernel or the helper refused a map.
+pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
+    if privileged {
+        write_file(pid, "gid_map", &render(&maps.gid))?;
+        return write_file(pid, "uid_map", &render(&maps.uid));
+    }
+    if is_self_only(&maps.gid) {
+        write_file(pid, "setgroups", "deny")?;
+        write_file(pid, "gid_map", &render(&maps.gid))?;
+    } else {
+        run_helper("newgidmap", pid, &maps.gid)?;
+    }
+    if is_self_only(&maps.uid) {
+        write_file(pid, "uid_map", &render(&maps.uid))
+    } else {
+        run_helper("newuidmap", pid, &maps.uid)
+    }
+}
+
+/// A caller without rights may map one id only: its own.
+fn is_self_only(ranges: &[IdRange]) -> bool {
+    matches!(ranges, [IdRange { size: 1, .. }])
+}
+
+fn write_file(pid: i32, file: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/{file}");
+    // One write: the kernel takes a map whole or not at all.
+    std::fs::write(Path::new(&path), text).call(|| format!("write({path}, {:?})", text.trim_end()))
+}
+
+fn run_helper(program: &str, pid: i32, ranges: &[IdRange]) -> Result<()> {
+    let path = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
+        .iter()
+        .map(|directory| Path::new(directory).join(program))
+        .find(|path| path.exists())
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("{program} is not installed, and without it this user may map only its own id (package uidmap)"),
+            )
+        })?;
+    // The helper is set-user-ID and runs on the host: it gets an empty environment.
+    let output = Command::new(&path)
+        .env_clear()
+        .current_dir("/")
+        .arg(pid.to_string())
+        .args(ranges.iter().flat_map(|r| [r.container, r.host, r.size]).map(|n| n.to_string()))
+        .output()
+        .call(|| format!("execve({})", path.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(
+        ErrorKind::Os,
+        format!("{program}: {}: {}", output.status, said.trim().replace('\n', "; ")),
+    ))
+}
