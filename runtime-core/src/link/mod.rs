@@ -1,0 +1,107 @@
+//! The link: the SOCK_SEQPACKET pair between caller and init. One message is one packet, so nothing has to be
+//! framed; the end of the peer is an empty read.
+
+pub(crate) mod report;
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
+    SocketType,
+};
+use teu_wire::{ToCaller, ToInit};
+
+use crate::error::{Error, ErrorKind, OsResult, Result};
+
+/// A message is never longer: init cuts the detail of a failure.
+const LONGEST: usize = 4096;
+
+/// One message of init.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// What it says; nothing when init is gone.
+    pub kind: Option<ToCaller>,
+    /// The bytes after the kind.
+    pub body: Vec<u8>,
+    /// A descriptor that came with it.
+    pub fd: Option<OwnedFd>,
+}
+
+/// The caller's end.
+#[derive(Debug)]
+pub(crate) struct Link(OwnedFd);
+
+impl Link {
+    /// Takes a connected packet socket: one end of [`pair`], or the connection to the gate.
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// The next message; an empty one when init has ended or become the workload.
+    ///
+    /// # Errors
+    /// recvmsg(2) failed or the message is unknown.
+    pub(crate) fn receive(&self) -> Result<Message> {
+        let mut bytes = [0_u8; LONGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let got = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                &self.0,
+                &mut [std::io::IoSliceMut::new(&mut bytes)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        });
+        let length = match got {
+            // A peer that is killed with unread data in its queue resets instead of ending.
+            Err(rustix::io::Errno::CONNRESET) => 0,
+            other => other.call(|| "recvmsg(link)")?.bytes,
+        };
+        let fd = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        let Some((first, body)) = bytes.get(..length).and_then(|read| read.split_first()) else {
+            return Ok(Message { kind: None, body: Vec::new(), fd });
+        };
+        match ToCaller::from_byte(*first) {
+            Some(kind) => Ok(Message { kind: Some(kind), body: body.to_vec(), fd }),
+            None => {
+                Err(Error::new(ErrorKind::Os, format!("init sent an unknown message ({first:#x})")))
+            }
+        }
+    }
+
+    /// Says one thing to init.
+    ///
+    /// # Errors
+    /// Init is gone (EPIPE).
+    pub(crate) fn send(&self, message: ToInit) -> Result<()> {
+        rustix::net::send(&self.0, &[message as u8], SendFlags::NOSIGNAL)
+            .call(|| "send(link)")
+            .map(drop)
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Makes both ends: the caller's and init's.
+///
+/// # Errors
+/// socketpair(2) failed.
+pub(crate) fn pair() -> Result<(Link, OwnedFd)> {
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .call(|| "socketpair(link)")?;
+    Ok((Link(ours), theirs))
+}

@@ -1,0 +1,149 @@
+//! A failure of init, told to people.
+//!
+//! Managers turn libc's sentences about a missing or forbidden program into exit codes 127 and 126, so they
+//! stand here word for word for the user's program, and nowhere else.
+
+use teu_wire::{Failure, FailureView, Step, decode};
+
+use crate::error::{Errno, Error, ErrorKind};
+
+/// The error of a failure message's body.
+pub(crate) fn error(body: &[u8]) -> Error {
+    let Ok(failure) = decode::<Failure>(body) else {
+        return Error::new(ErrorKind::Os, "init failed, and its report cannot be read");
+    };
+    let Some(step) = Step::from_number(failure.step) else {
+        return Error::new(ErrorKind::Os, format!("init failed in unknown step {}", failure.step));
+    };
+    let detail = failure.detail.to_string_lossy();
+    match step {
+        Step::Program => program(&detail, failure.errno),
+        Step::Exec => exec(&detail, failure.errno),
+        Step::CreateContainerHook | Step::StartContainerHook => {
+            general(&failure, step, &detail).with_kind(ErrorKind::Hook)
+        }
+        Step::Cwd => cwd(&failure, &detail),
+        _ => general(&failure, step, &detail),
+    }
+}
+
+/// libc's sentence for an error number, in lower case as runc writes it.
+fn sentence(errno: i32) -> String {
+    let text = nix::errno::Errno::from_raw(errno).desc();
+    text.chars().next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(text.chars().skip(1)).collect()
+    })
+}
+
+fn program(name: &str, errno: i32) -> Error {
+    let line = match errno {
+        libc::ENOENT if !name.contains('/') => {
+            format!("exec: {name:?}: executable file not found in $PATH")
+        }
+        libc::ENOENT => format!("exec: {name:?}: stat {name}: no such file or directory"),
+        libc::EISDIR => format!("exec: {name:?}: is a directory"),
+        _ => format!("exec: {name:?}: {}", sentence(errno)),
+    };
+    Error::new(ErrorKind::Command, line)
+}
+
+fn exec(path: &str, errno: i32) -> Error {
+    Error::new(ErrorKind::Command, format!("exec {path}: {}", sentence(errno)))
+}
+
+fn cwd(failure: &FailureView<'_>, detail: &str) -> Error {
+    let why = if failure.errno == 0 {
+        failure.call.to_string_lossy().into_owned()
+    } else {
+        sentence(failure.errno)
+    };
+    Error::new(
+        ErrorKind::Command,
+        format!("chdir to cwd ({detail:?}) set in config.json failed: {why}"),
+    )
+}
+
+/// The list of the configuration that a step walks.
+fn list(step: Step) -> Option<&'static str> {
+    Some(match step {
+        Step::Join => "linux.namespaces",
+        Step::Mount => "mounts",
+        Step::Device => "linux.devices",
+        Step::Sysctl => "linux.sysctl",
+        Step::Mask => "linux.maskedPaths",
+        Step::ReadOnly => "linux.readonlyPaths",
+        Step::Rlimit => "process.rlimits",
+        Step::CreateContainerHook => "hooks.createContainer",
+        Step::StartContainerHook => "hooks.startContainer",
+        _ => return None,
+    })
+}
+
+fn general(failure: &FailureView<'_>, step: Step, detail: &str) -> Error {
+    let call = failure.call.to_string_lossy();
+    let what = match (call.is_empty(), detail.is_empty()) {
+        (_, true) => call.into_owned(),
+        (true, false) => detail.to_owned(),
+        (false, false) => format!("{call}({detail})"),
+    };
+    let mut error = if failure.errno == 0 {
+        Error::new(ErrorKind::Os, what)
+    } else {
+        Error::os(what, Errno(failure.errno))
+    };
+    error = error.context(step.name());
+    match list(step) {
+        Some("linux.sysctl") => error.at("linux.sysctl"),
+        Some("linux.devices") if failure.index == u32::MAX => error.at("default devices"),
+        // init walks the namespaces in an order of its own.
+        Some("linux.namespaces") => error.at("linux.namespaces"),
+        Some(list) => error.at(format!("{list}[{}]", failure.index)),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use teu_wire::{OwnedText, encode};
+
+    fn line(step: Step, index: u32, errno: i32, call: &str, detail: &str) -> String {
+        let failure = Failure {
+            step: step as u16,
+            index,
+            errno,
+            call: OwnedText::new(call).unwrap(),
+            detail: OwnedText::new(detail).unwrap(),
+        };
+        error(&encode::<Failure>(&failure)).to_string()
+    }
+
+    #[test]
+    fn managers_find_their_phrases() {
+        assert_eq!(
+            line(Step::Program, 0, libc::ENOENT, "", "nope"),
+            "exec: \"nope\": executable file not found in $PATH"
+        );
+        assert_eq!(
+            line(Step::Program, 0, libc::ENOENT, "", "/nope"),
+            "exec: \"/nope\": stat /nope: no such file or directory"
+        );
+        assert_eq!(line(Step::Program, 0, libc::EACCES, "", "x"), "exec: \"x\": permission denied");
+        assert_eq!(
+            line(Step::Program, 0, libc::EISDIR, "", "/etc"),
+            "exec: \"/etc\": is a directory"
+        );
+        assert_eq!(
+            line(Step::Exec, 0, libc::ENOEXEC, "", "/bin/x"),
+            "exec /bin/x: exec format error"
+        );
+    }
+
+    #[test]
+    fn other_failures_name_field_step_and_call_but_none_of_those_phrases() {
+        assert_eq!(
+            line(Step::Mount, 3, libc::EACCES, "move_mount", "/data"),
+            "config.json: mounts[3]: mounting: move_mount(/data): EACCES"
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! From a plan to a process that runs init.
+//!
+//! Owns the sealed memory that holds the init program and the memory that holds one plan; what happens
+//! between clone3 and execveat is in `sys::clone`.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::fs::{MemfdFlags, SealFlags};
+use teu_wire::{Fds, InitPlan, encode};
+
+use crate::error::{OsResult, Result};
+use crate::sys::clone::{Start, Stubbed};
+
+/// The program, built by this crate's build script.
+const PROGRAM: &[u8] = include_bytes!(env!("TEU_INIT_PROGRAM"));
+
+/// What a new process gets besides its plan. The numbers in `fds` are those of this process's table: the
+/// child starts with a copy of it.
+#[derive(Debug)]
+pub(crate) struct Birth<'a> {
+    /// CLONE_NEW* for the clone.
+    pub namespaces: u32,
+    /// The cgroup2 directory to be born in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// Init's end of the link.
+    pub link: BorrowedFd<'a>,
+    /// A new user namespace: the process waits for its maps.
+    pub wait_for_maps: bool,
+    /// Every descriptor of the plan, by number.
+    pub fds: Fds,
+    /// Descriptors 3 to 3 + so many go on to the workload.
+    pub preserve: u32,
+}
+
+/// Makes the process.
+///
+/// # Errors
+/// Memory or the clone was refused; nothing is left then.
+pub(crate) fn spawn(plan: &InitPlan, birth: &Birth<'_>) -> Result<Stubbed> {
+    let plan = plan_memory(&birth.fds, plan)?;
+    let argument = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
+    let mut keep = numbers(&birth.fds);
+    keep.push(plan.as_raw_fd());
+    keep.extend((0..birth.preserve).map(|n| n.cast_signed() + 3));
+    crate::sys::clone::spawn(&Start {
+        namespaces: u64::from(birth.namespaces),
+        cgroup: birth.cgroup,
+        link: birth.link,
+        program: program()?,
+        argument: &argument,
+        wait_for_maps: birth.wait_for_maps,
+        keep,
+    })
+}
+
+fn numbers(fds: &Fds) -> Vec<i32> {
+    let lists = [&fds.stdio, &fds.tasks, &fds.namespaces, &fds.trees];
+    [fds.link, fds.gate, fds.console, fds.root, fds.bundle]
+        .into_iter()
+        .chain(lists.into_iter().flatten().copied())
+        .filter(|fd| *fd > 2)
+        .collect()
+}
+
+fn plan_memory(fds: &Fds, plan: &InitPlan) -> Result<OwnedFd> {
+    let memory = rustix::fs::memfd_create("teu-plan", MemfdFlags::CLOEXEC)
+        .call(|| "memfd_create(teu-plan)")?;
+    let mut bytes = encode::<Fds>(fds);
+    bytes.extend(encode::<InitPlan>(plan));
+    write_all(memory.as_fd(), &bytes)?;
+    Ok(memory)
+}
+
+/// The sealed program: made once per process. A container can open it through /proc/self/exe, and nobody can
+/// write to it (CVE-2019-5736); the caller's own program file never enters the container.
+fn program() -> Result<BorrowedFd<'static>> {
+    static SEALED: OnceLock<OwnedFd> = OnceLock::new();
+    if SEALED.get().is_none() {
+        // Two threads may both get here: the loser's copy is dropped.
+        drop(SEALED.set(seal()?));
+    }
+    SEALED.get().map(AsFd::as_fd).ok_or(0).call(|| "sealing the init program")
+}
+
+fn seal() -> Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Kernels before 6.3 do not know MFD_EXEC and make every memfd executable.
+    let memory = rustix::fs::memfd_create("teu-init", flags | MemfdFlags::EXEC)
+        .or_else(|errno| match errno {
+            rustix::io::Errno::INVAL => rustix::fs::memfd_create("teu-init", flags),
+            other => Err(other),
+        })
+        .call(|| "memfd_create(teu-init, MFD_EXEC); is vm.memfd_noexec 2 on this host?")?;
+    write_all(memory.as_fd(), PROGRAM)?;
+    rustix::fs::fcntl_add_seals(
+        &memory,
+        SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+    )
+    .call(|| "fcntl(teu-init, F_ADD_SEALS)")?;
+    Ok(memory)
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        let written =
+            rustix::io::retry_on_intr(|| rustix::io::write(fd, bytes)).call(|| "write(memfd)")?;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
