@@ -1,0 +1,247 @@
+//! The state root: one directory a container, with its record, and its gate until it is started.
+//!
+//! The directory itself is the lock (flock(2)): it is there before anything else of a container and goes
+//! last, and the kernel gives the lock back when its holder dies.
+
+pub(crate) mod gate;
+pub(crate) mod record;
+pub(crate) mod status;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+
+use crate::error::{Error, ErrorKind, OsResult, Result};
+use crate::id::ContainerId;
+use record::Record;
+
+/// The state root.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    root: PathBuf,
+}
+
+/// The locked directory of one container.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    directory: OwnedFd,
+    path: PathBuf,
+    id: ContainerId,
+}
+
+impl Store {
+    /// Takes the state root; makes it, for its owner only, when it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made, or others could write in it.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let found = match std::fs::symlink_metadata(root) {
+            Ok(found) => found,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(root)
+                    .call(|| format!("mkdir({})", root.display()))?;
+                std::fs::symlink_metadata(root).call(|| format!("stat({})", root.display()))?
+            }
+            Err(error) => return Err(error).call(|| format!("stat({})", root.display())),
+        };
+        let euid = rustix::process::geteuid().as_raw();
+        if !found.is_dir() || found.mode() & 0o022 != 0 || (found.uid() != euid && found.uid() != 0)
+        {
+            return Err(Error::new(
+                ErrorKind::SafetyViolation,
+                format!(
+                    "state root {}: not a directory that only its owner can write in (chmod 700, chown {euid})",
+                    root.display()
+                ),
+            ));
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// The path of the state root.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes the directory of a new container, locks it, and writes the record of what is about to be made.
+    ///
+    /// # Errors
+    /// The id is taken.
+    pub(crate) fn reserve(&self, id: &ContainerId, record: &Record) -> Result<Entry> {
+        let path = self.root.join(id.as_str());
+        match rustix::fs::mkdir(&path, Mode::RWXU) {
+            Ok(()) => (),
+            Err(rustix::io::Errno::EXIST) => {
+                return Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!("container with given ID already exists: {id}"),
+                ));
+            }
+            Err(errno) => return Err(errno).call(|| format!("mkdir({})", path.display())),
+        }
+        let entry = Entry { directory: open_directory(&path)?, path, id: id.clone() };
+        let written = entry.lock(FlockOperation::LockExclusive).and_then(|()| entry.write(record));
+        if let Err(mut error) = written {
+            if let Err(failure) = entry.remove() {
+                error.attach(failure);
+            }
+            return Err(error);
+        }
+        Ok(entry)
+    }
+
+    /// Locks a container for itself and reads its record; none when its creator died before writing one.
+    ///
+    /// # Errors
+    /// No such container, or its record cannot be read.
+    pub(crate) fn lock(&self, id: &ContainerId) -> Result<(Entry, Option<Record>)> {
+        let entry = self.find(id)?;
+        entry.lock(FlockOperation::LockExclusive)?;
+        // Whoever held the lock may have deleted the container meanwhile.
+        match rustix::fs::fstat(&entry.directory)
+            .call(|| format!("stat({})", entry.path.display()))?
+        {
+            stat if stat.st_nlink == 0 => Err(missing(id)),
+            _ => {
+                let record = entry.read()?;
+                Ok((entry, record))
+            }
+        }
+    }
+
+    /// Reads the record of a container without waiting for its lock: records are replaced whole.
+    ///
+    /// # Errors
+    /// No such container, or its record cannot be read.
+    pub(crate) fn peek(&self, id: &ContainerId) -> Result<(Entry, Option<Record>)> {
+        let entry = self.find(id)?;
+        let record = entry.read()?;
+        Ok((entry, record))
+    }
+
+    fn find(&self, id: &ContainerId) -> Result<Entry> {
+        let path = self.root.join(id.as_str());
+        match open_directory(&path) {
+            Ok(directory) => Ok(Entry { directory, path, id: id.clone() }),
+            Err(error) if error.errno() == Some(libc::ENOENT) => Err(missing(id)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The ids of all containers, sorted.
+    ///
+    /// # Errors
+    /// The state root cannot be read.
+    pub(crate) fn ids(&self) -> Result<Vec<ContainerId>> {
+        let entries =
+            std::fs::read_dir(&self.root).call(|| format!("opendir({})", self.root.display()))?;
+        let mut ids: Vec<ContainerId> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| !name.starts_with('.'))
+            .filter_map(|name| ContainerId::new(&name).ok())
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+fn missing(id: &ContainerId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("container {id:?} does not exist", id = id.as_str()))
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .call(|| format!("open({})", path.display()))
+}
+
+impl Entry {
+    fn lock(&self, how: FlockOperation) -> Result<()> {
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&self.directory, how))
+            .call(|| format!("flock({})", self.path.display()))
+    }
+
+    /// Its directory on disk.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// Replaces the record: a reader sees the old one or the new one, whenever this process is killed.
+    pub(crate) fn write(&self, record: &Record) -> Result<()> {
+        let json = serde_json::to_vec(record)
+            .map_err(|error| Error::new(ErrorKind::Os, format!("writing the record: {error}")))?;
+        let file = rustix::fs::openat(
+            &self.directory,
+            ".record.new",
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::RUSR | Mode::WUSR,
+        )
+        .call(|| format!("open({}/.record.new)", self.path.display()))?;
+        std::io::Write::write_all(&mut std::fs::File::from(file), &json)
+            .call(|| format!("write({}/.record.new)", self.path.display()))?;
+        rustix::fs::renameat(&self.directory, ".record.new", &self.directory, record::FILE)
+            .call(|| format!("rename({}/{})", self.path.display(), record::FILE))
+    }
+
+    fn read(&self) -> Result<Option<Record>> {
+        let file = rustix::fs::openat(
+            &self.directory,
+            record::FILE,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        let file = match file {
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            other => other.call(|| format!("open({}/{})", self.path.display(), record::FILE))?,
+        };
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut bytes)
+            .call(|| format!("read({}/{})", self.path.display(), record::FILE))?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let path = self.path.join(record::FILE);
+            Error::new(
+                ErrorKind::Os,
+                format!(
+                    "record {}: {error}; `delete --force` removes the container",
+                    path.display()
+                ),
+            )
+        })
+    }
+
+    /// Removes the directory and all in it; what is gone already is fine.
+    pub(crate) fn remove(&self) -> Result<()> {
+        for name in [gate::FILE, ".record.new", record::FILE] {
+            match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => (),
+                Err(errno) => {
+                    return Err(errno).call(|| format!("unlink({}/{name})", self.path.display()));
+                }
+            }
+        }
+        match rustix::fs::rmdir(&self.path) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno).call(|| format!("rmdir({})", self.path.display())),
+        }
+    }
+}
+
+impl AsFd for Entry {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}

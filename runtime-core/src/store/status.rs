@@ -1,0 +1,100 @@
+//! The status of a container: asked of the kernel each time, never stored.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use rustix::process::{Pid, PidfdFlags};
+use serde::Serialize;
+
+use super::record::{Process, Record};
+use super::{Entry, gate};
+use crate::error::{OsResult, Result};
+
+/// The status of a container (runtime.md, "State"; `paused` is runc's addition).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// `create` is at work, or died at work.
+    Creating,
+    /// Waits to be started.
+    Created,
+    /// The workload runs.
+    Running,
+    /// The workload is frozen.
+    Paused,
+    /// Init has ended.
+    Stopped,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// The status, with a descriptor of init while it lives.
+pub(crate) fn of(entry: &Entry, record: Option<&Record>) -> Result<(Status, Option<OwnedFd>)> {
+    let Some((record, init)) = record.and_then(|record| Some((record, record.init?))) else {
+        return Ok((Status::Creating, None));
+    };
+    let Some(pidfd) = open(init)? else {
+        return Ok((Status::Stopped, None));
+    };
+    let status = if record.cgroup.frozen()? {
+        Status::Paused
+    } else if gate::is_closed(entry)? {
+        Status::Created
+    } else {
+        Status::Running
+    };
+    Ok((status, Some(pidfd)))
+}
+
+/// A descriptor of the process if it is still that process and alive.
+pub(crate) fn open(process: Process) -> Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(process.pid) else { return Ok(None) };
+    let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        other => other.call(|| format!("pidfd_open({})", process.pid))?,
+    };
+    // Read after the descriptor is open: as long as it is, the number cannot go to another process unseen.
+    match stat(process.pid) {
+        Some((state, start_time))
+            if start_time == process.start_time && !matches!(state, 'Z' | 'X') =>
+        {
+            Ok(Some(pidfd))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// State and start time of a process (proc_pid_stat(5)); none when there is none.
+pub(crate) fn stat(pid: i32) -> Option<(char, u64)> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold any character, parentheses too.
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let start_time = fields.nth(18)?.parse().ok()?;
+    Some((state, start_time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_a_process_by_its_start() {
+        let pid = std::process::id().cast_signed();
+        let (state, start_time) = stat(pid).unwrap();
+        assert_eq!(state, 'R');
+        assert!(open(Process { pid, start_time }).unwrap().is_some());
+        assert!(open(Process { pid, start_time: start_time + 1 }).unwrap().is_none());
+        assert!(open(Process { pid: 0, start_time }).unwrap().is_none());
+    }
+}
