@@ -1,0 +1,191 @@
+//! Listening to init: what it needs from the caller between its birth and its workload.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{WaitId, WaitIdOptions};
+use teu_wire::{ToCaller, ToInit};
+
+use super::state_json;
+use crate::bundle::Bundle;
+use crate::error::{Error, ErrorKind, OsResult, Result};
+use crate::hook;
+use crate::id::ContainerId;
+use crate::link::{Link, report};
+use crate::plan::CreatePlan;
+use crate::store::record::Record;
+use crate::undo::Undo;
+
+/// Init, as its caller holds it.
+#[derive(Debug)]
+pub(crate) struct Child {
+    /// In the pid namespace of the caller.
+    pub pid: i32,
+    /// Its descriptor.
+    pub pidfd: OwnedFd,
+    /// The link.
+    pub link: Link,
+}
+
+impl Child {
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd, link: Link) -> Self {
+        Self { pid, pidfd, link }
+    }
+
+    /// The step back: kill it and wait until it is gone.
+    pub(crate) fn end(&self) -> impl FnOnce() -> Result<()> + use<> {
+        let pidfd = self.pidfd.try_clone();
+        move || {
+            let pidfd = pidfd.call(|| "dup(pidfd)")?;
+            match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
+                Ok(()) => (),
+                Err(errno) if errno.0 == libc::ESRCH => (),
+                Err(errno) => return Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)"),
+            }
+            reap(&pidfd).map(drop)
+        }
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// exit(2) with that status.
+    Code(i32),
+    /// Killed by that signal.
+    Signal(i32),
+}
+
+/// Waits for the end of a process and takes its status if it is a child; none when it is somebody else's.
+pub(crate) fn reap(pidfd: &OwnedFd) -> Result<Option<Exit>> {
+    let poll =
+        || rustix::event::poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], None);
+    rustix::io::retry_on_intr(poll).call(|| "poll(pidfd)")?;
+    let wait = || {
+        rustix::process::waitid(
+            WaitId::PidFd(pidfd.as_fd()),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        )
+    };
+    match rustix::io::retry_on_intr(wait) {
+        Ok(Some(status)) => Ok(match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Some(Exit::Code(code)),
+            (_, Some(signal)) => Some(Exit::Signal(signal)),
+            _ => None,
+        }),
+        Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(None),
+        Err(errno) => Err(errno).call(|| "waitid(init)"),
+    }
+}
+
+/// Serves init until it has done all that `create` promises.
+pub(crate) fn until_ready<'a>(
+    child: &mut Child,
+    plan: &CreatePlan,
+    bundle: &Bundle,
+    record: &Record,
+    undo: &mut Undo<'a>,
+) -> Result<()> {
+    loop {
+        let message = child.link.receive()?;
+        match (message.kind, message.fd) {
+            (Some(ToCaller::Joined), Some(pidfd)) => {
+                // The joiner made init as the caller's own child (CLONE_PARENT) and ends.
+                let joiner = std::mem::replace(&mut child.pidfd, pidfd);
+                child.pid = pid_of(&child.pidfd)?;
+                undo.push(child.end());
+                reap(&joiner)?;
+            }
+            (Some(ToCaller::RootReady), _) => {
+                let annotations = &record.annotations;
+                let (head, tail) = state_json(
+                    &record.oci_version,
+                    &plan.id,
+                    &bundle.path,
+                    annotations,
+                    "creating",
+                );
+                let state = format!("{head}{}{tail}", child.pid);
+                hook::run("prestart", &plan.hooks.prestart, &state, &bundle.path)?;
+                hook::run("createRuntime", &plan.hooks.create_runtime, &state, &bundle.path)?;
+                child.link.send(ToInit::Continue)?;
+            }
+            (Some(ToCaller::Ready), _) => return Ok(()),
+            (Some(ToCaller::Failed), _) => return Err(report::error(&message.body)),
+            (None, _) => return Err(died(&child.pidfd, record)),
+            (Some(other), _) => {
+                return Err(Error::new(ErrorKind::Os, format!("init said {other:?} out of turn")));
+            }
+        }
+    }
+}
+
+/// The pid that a pidfd stands for, in the pid namespace of /proc (its fdinfo).
+fn pid_of(pidfd: &OwnedFd) -> Result<i32> {
+    let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(pidfd));
+    let info = std::fs::read_to_string(&path).call(|| format!("read({path})"))?;
+    info.lines()
+        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+        .filter(|pid| *pid > 0)
+        .ok_or_else(|| Error::new(ErrorKind::InitDied, "init ended in the joined namespaces"))
+}
+
+/// Init is gone without a word: its wait status, or the OOM killer's count, says why.
+fn died(pidfd: &OwnedFd, record: &Record) -> Error {
+    if record.cgroup.oom_kills().is_some_and(|kills| kills > 0) {
+        return Error::new(
+            ErrorKind::InitDied,
+            "container init was OOM-killed (memory limit too low?)",
+        );
+    }
+    let how = match reap(pidfd) {
+        Ok(Some(Exit::Code(code))) => format!("exited with status {code}"),
+        Ok(Some(Exit::Signal(signal))) => format!("was killed by signal {signal}"),
+        Ok(None) | Err(_) => "is gone".to_owned(),
+    };
+    Error::new(ErrorKind::InitDied, format!("container init {how} without a report"))
+}
+
+/// Serves init from its start until it is the workload: then execve has closed its end.
+pub(crate) fn until_started(
+    link: &Link,
+    record: &Record,
+    id: &ContainerId,
+    pid: i32,
+) -> Result<()> {
+    loop {
+        let message = link.receive()?;
+        match (message.kind, message.fd) {
+            (None, _) => return Ok(()),
+            (Some(ToCaller::Failed), _) => return Err(report::error(&message.body)),
+            (Some(ToCaller::SeccompListener), Some(listener)) => {
+                send_listener(record, id, pid, &listener)?;
+            }
+            (Some(other), _) => {
+                return Err(Error::new(ErrorKind::Os, format!("init said {other:?} out of turn")));
+            }
+        }
+    }
+}
+
+/// Hands the listener of a seccomp filter to the agent (config-linux.md, "The Container Process State").
+fn send_listener(record: &Record, id: &ContainerId, pid: i32, listener: &OwnedFd) -> Result<()> {
+    let Some(agent) = &record.seccomp_listener else {
+        return Err(Error::new(ErrorKind::Os, "a seccomp listener, but nobody to give it to"));
+    };
+    let (head, tail) = state_json(
+        &record.oci_version,
+        id.as_str(),
+        &record.bundle,
+        &record.annotations,
+        "creating",
+    );
+    let state = format!(
+        "{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":{pid},\"metadata\":{},\"state\":{head}{pid}{tail}}}",
+        serde_json::Value::from(record.oci_version.as_str()),
+        serde_json::Value::from(agent.metadata.as_str()),
+    );
+    let socket = super::connect_stream(&agent.path)
+        .map_err(|error| error.at("linux.seccomp.listenerPath"))?;
+    super::send_descriptor(&socket, state.as_bytes(), listener.as_fd())
+}

@@ -1,0 +1,88 @@
+//! Reads the facts of [`Host`] from the machine: the last impure input of lowering.
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::{OsResult, Result};
+use crate::host::{CgroupLayout, Host, V1Hierarchy};
+
+const CGROUP_ROOT: &str = "/sys/fs/cgroup";
+const CGROUP2_MAGIC: u32 = 0x6367_7270;
+const CGROUP1_MAGIC: u32 = 0x0027_e0eb;
+
+/// Probes the host.
+///
+/// # Errors
+/// /proc is not mounted.
+pub(crate) fn host() -> Result<Host> {
+    Ok(Host {
+        cgroup_root: CGROUP_ROOT.into(),
+        cgroups: cgroups(Path::new(CGROUP_ROOT))?,
+        euid: rustix::process::geteuid().as_raw(),
+        last_capability: last_capability(),
+        bounding: bounding(),
+        apparmor: fs::read("/sys/module/apparmor/parameters/enabled")
+            .is_ok_and(|text| text.starts_with(b"Y")),
+        selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+    })
+}
+
+/// The kernel refuses capability numbers that it does not know (prctl(2), PR_CAPBSET_READ), so the last one
+/// is found without reading procfs.
+fn last_capability() -> u8 {
+    (0..64).take_while(|n| crate::sys::process::has_bounding(*n).is_some()).last().unwrap_or(0)
+}
+
+fn bounding() -> u64 {
+    (0..64)
+        .filter(|n| crate::sys::process::has_bounding(*n) == Some(true))
+        .fold(0, |set, n| set | 1 << n)
+}
+
+fn magic(path: &Path) -> Option<u32> {
+    rustix::fs::statfs(path).ok().map(|fs| fs.f_type as u32)
+}
+
+/// The layout, without mountinfo: what is on the cgroup root, and the hierarchies of /proc/self/cgroup by the
+/// names that distributions mount them under (cgroups(7), "Cgroups version 1").
+fn cgroups(root: &Path) -> Result<CgroupLayout> {
+    if magic(root) == Some(CGROUP2_MAGIC) {
+        let words = fs::read_to_string(root.join("cgroup.controllers"))
+            .call(|| format!("read({}/cgroup.controllers)", root.display()))?;
+        let controllers = words.split_whitespace().map(str::to_owned).collect();
+        return Ok(CgroupLayout::Unified { controllers });
+    }
+    let lines = fs::read_to_string("/proc/self/cgroup").call(|| "read(/proc/self/cgroup)")?;
+    let mut hierarchies = Vec::new();
+    let mut unified = None;
+    for line in lines.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(number), Some(names)) = (fields.next(), fields.next()) else { continue };
+        if number == "0" && names.is_empty() {
+            unified =
+                (magic(&root.join("unified")) == Some(CGROUP2_MAGIC)).then(|| "unified".to_owned());
+        } else {
+            hierarchies.extend(hierarchy(root, names));
+        }
+    }
+    if hierarchies.is_empty() && unified.is_none() {
+        return Ok(CgroupLayout::None);
+    }
+    Ok(CgroupLayout::Legacy { hierarchies, unified })
+}
+
+/// A hierarchy that is bound to `names` ("cpu,cpuacct" or "name=systemd") and mounted below `root`.
+fn hierarchy(root: &Path, names: &str) -> Option<V1Hierarchy> {
+    let name = names.strip_prefix("name=");
+    let controllers: Vec<String> = match name {
+        Some(_) => Vec::new(),
+        None => names.split(',').map(str::to_owned).collect(),
+    };
+    // Co-mounted controllers are listed in the kernel's order, while the directory may have another: then
+    // there are links with the single names.
+    let directory = std::iter::once(name.unwrap_or(names))
+        .chain(controllers.iter().map(String::as_str))
+        .find(|directory| magic(&root.join(directory)) == Some(CGROUP1_MAGIC))?
+        .to_owned();
+    Some(V1Hierarchy { directory, controllers, name: name.map(str::to_owned) })
+}

@@ -1,0 +1,150 @@
+//! The library's front: one state root, and the operations on the containers in it.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::id::ContainerId;
+use crate::operation::create::Goal;
+use crate::operation::query::State;
+use crate::operation::serve::{self, Exit};
+use crate::operation::{
+    CreateOptions, DeleteOptions, KillTarget, create, delete, kill, query, start,
+};
+use crate::plan::CreatePlan;
+use crate::store::Store;
+
+/// The containers of one state root.
+///
+/// All operations take `&self` and change nothing of the process that calls them: no working directory, no
+/// umask, no signal mask, no environment. They may be called from any number of threads.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    store: Store,
+}
+
+/// A container that `create` has made.
+#[derive(Debug)]
+pub struct Created {
+    /// Init's pid in the caller's pid namespace.
+    pub pid: i32,
+    /// Init's descriptor. Init is a child of the calling process: wait for it here, or end and leave it to the
+    /// nearest subreaper.
+    pub pidfd: OwnedFd,
+    /// What the configuration asks for that could only be warned of.
+    pub warnings: Vec<String>,
+}
+
+/// A container that `run` has started.
+#[derive(Debug)]
+pub struct Running {
+    /// Init's pid in the caller's pid namespace.
+    pub pid: i32,
+    /// Init's descriptor.
+    pub pidfd: OwnedFd,
+    /// What the configuration asks for that could only be warned of.
+    pub warnings: Vec<String>,
+}
+
+impl Running {
+    /// Waits for the end of the workload.
+    ///
+    /// # Errors
+    /// Somebody else has taken its status already.
+    pub fn wait(&mut self) -> Result<Exit> {
+        serve::reap(&self.pidfd)?.ok_or_else(|| {
+            crate::Error::new(
+                crate::ErrorKind::Os,
+                "the container's exit status was taken by another wait",
+            )
+        })
+    }
+}
+
+impl Runtime {
+    /// Opens a state root, and makes it when it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made, or others than its owner could write in it.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        Store::open(&root.into()).map(|store| Self { store })
+    }
+
+    /// Makes a container up to where it waits to be started (runtime.md, "Create").
+    ///
+    /// # Errors
+    /// The id is taken, the configuration or the host does not allow it, or a hook failed; nothing is left.
+    pub fn create(&self, id: &ContainerId, options: &CreateOptions) -> Result<Created> {
+        let made = create::create(&self.store, id, options, Goal::Created)?;
+        Ok(Created { pid: made.child.pid, pidfd: made.child.pidfd, warnings: made.warnings })
+    }
+
+    /// Makes a container and starts it.
+    ///
+    /// # Errors
+    /// As [`Runtime::create`] and [`Runtime::start`]; nothing is left.
+    pub fn run(&self, id: &ContainerId, options: &CreateOptions) -> Result<Running> {
+        let made = create::create(&self.store, id, options, Goal::Started)?;
+        let pid = made.child.pid;
+        let started = create::started(&made.child.link, &made.record, id, pid)
+            .and_then(|()| start::poststart(&made.record, id, pid));
+        if let Err(mut error) = started {
+            match delete::delete(&self.store, id, DeleteOptions { force: true }) {
+                Ok(_) => (),
+                Err(failure) => error.attach(failure),
+            }
+            return Err(error);
+        }
+        Ok(Running { pid, pidfd: made.child.pidfd, warnings: made.warnings })
+    }
+
+    /// Starts a created container (runtime.md, "Start").
+    ///
+    /// # Errors
+    /// It is not created, a hook failed, or its program cannot be executed.
+    pub fn start(&self, id: &ContainerId) -> Result<()> {
+        start::start(&self.store, id)
+    }
+
+    /// The state of a container (runtime.md, "Query State").
+    ///
+    /// # Errors
+    /// No such container.
+    pub fn state(&self, id: &ContainerId) -> Result<State> {
+        query::state(&self.store, id)
+    }
+
+    /// The states of all containers, sorted by id, and what is wrong with those that have none.
+    ///
+    /// # Errors
+    /// The state root cannot be read.
+    pub fn list(&self) -> Result<(Vec<State>, Vec<String>)> {
+        query::list(&self.store)
+    }
+
+    /// Sends a signal (runtime.md, "Kill").
+    ///
+    /// # Errors
+    /// No such container, or it does not run.
+    pub fn kill(&self, id: &ContainerId, signal: i32, target: KillTarget) -> Result<()> {
+        kill::kill(&self.store, id, signal, target)
+    }
+
+    /// Removes a container and all that was made for it (runtime.md, "Delete"); returns warnings.
+    ///
+    /// # Errors
+    /// No such container, or it runs, unless forced.
+    pub fn delete(&self, id: &ContainerId, options: DeleteOptions) -> Result<Vec<String>> {
+        delete::delete(&self.store, id, options)
+    }
+}
+
+/// What [`Runtime::create`] would do, with its warnings; nothing is made.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub fn plan(id: &ContainerId, options: &CreateOptions) -> Result<(CreatePlan, Vec<String>)> {
+    let bundle = crate::bundle::Bundle::open(&options.bundle)?;
+    let host = crate::probe::host()?;
+    crate::plan::lower::lower(id, &bundle, &host, options)
+}

@@ -1,0 +1,79 @@
+//! The mount trees that the caller opens for init: bind sources, and the root directory.
+//!
+//! Opened here and not in init, because the caller sees the host's paths with the host's rights: init may be
+//! root of a user namespace that owns none of them. A tree is detached from the moment it is made, gets its
+//! propagation before anybody can mount something in it, and init only moves it into place.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::mount::OpenTreeFlags;
+use teu_wire::InitPlan;
+
+use crate::error::{Context, Error, ErrorKind, OsResult, Result};
+use crate::rootfs::TreeSource;
+use crate::sys::mount::{MountAttr, mount_setattr_recursive};
+
+/// The directory that the root is mounted on.
+///
+/// # Errors
+/// root.path is not a directory.
+pub(crate) fn open_root(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| {
+            let what = match errno {
+                rustix::io::Errno::NOENT => {
+                    format!("{}: no such file or directory", path.display())
+                }
+                rustix::io::Errno::NOTDIR => format!("{} is not a directory", path.display()),
+                other => {
+                    return Error::os(format!("open({})", path.display()), other).at("root.path");
+                }
+            };
+            Error::spec("root.path", what)
+        })
+}
+
+/// Opens every tree of the plan, in order, and tells the plan which of them are directories.
+///
+/// # Errors
+/// A source that is not there, with the JSON path of what asked for it.
+pub(crate) fn open_all(sources: &[TreeSource], init: &mut InitPlan) -> Result<Vec<OwnedFd>> {
+    let mut trees = Vec::with_capacity(sources.len());
+    for (place, source) in sources.iter().enumerate() {
+        let tree = open_one(source).at(|| source.field.as_str())?;
+        if source.is_bind() {
+            let stat =
+                rustix::fs::fstat(&tree).call(|| format!("stat({})", source.path.display()))?;
+            let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            crate::rootfs::set_directory(init, place, directory);
+        }
+        trees.push(tree);
+    }
+    Ok(trees)
+}
+
+fn open_one(source: &TreeSource) -> Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if source.recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let tree = match rustix::mount::open_tree(CWD, &source.path, flags) {
+        // Docker's users know this sentence from a bind source that is not there; their exit code depends on it.
+        Err(rustix::io::Errno::NOENT) => {
+            return Err(Error::new(
+                ErrorKind::Os,
+                format!("bind source path {}: no such file or directory", source.path.display()),
+            ));
+        }
+        other => other.call(|| format!("open_tree({}, OPEN_TREE_CLONE)", source.path.display()))?,
+    };
+    if let Some(propagation) = source.propagation {
+        let attr = MountAttr { propagation, ..MountAttr::default() };
+        mount_setattr_recursive(tree.as_fd(), attr).call(|| {
+            format!("mount_setattr({}, propagation {propagation:#x})", source.path.display())
+        })?;
+    }
+    Ok(tree)
+}
