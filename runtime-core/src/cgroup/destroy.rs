@@ -1,0 +1,147 @@
+//! Removes a container's cgroups, with all that the workload made below them.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, OFlags};
+use rustix::io::Errno;
+
+use super::file::{self, Visit};
+use super::kill::open_all;
+use super::record::tree_pids;
+use super::{CgroupRecord, Version};
+use crate::error::{Error, ErrorKind, OsResult, Result};
+
+/// How long killed processes may take to end; one that waits for a dead disk can take longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How soon to look again where nothing can be waited for.
+const GLIMPSE: Duration = Duration::from_millis(1);
+
+impl CgroupRecord {
+    /// Removes the cgroup from every hierarchy, children first; what is gone already is no error. It
+    /// waits for processes that are ending, never moves one, and leaves the parents alone.
+    ///
+    /// # Errors
+    /// Processes are still in it after ten seconds; the error names them. The other hierarchies are
+    /// cleaned up all the same.
+    pub fn destroy(&self) -> Result<()> {
+        let root = self.open()?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut first: Option<Error> = None;
+        for (base, version) in self.bases().rev() {
+            if let Err(error) = remove(&root, &base, version, deadline) {
+                match &mut first {
+                    Some(first) => first.attach(error),
+                    None => first = Some(error),
+                }
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+}
+
+fn remove(root: &OwnedFd, base: &str, version: Version, deadline: Instant) -> Result<()> {
+    loop {
+        match remove_tree(root, base) {
+            Ok(()) => return Ok(()),
+            Err(Errno::BUSY | Errno::NOTEMPTY) => {}
+            Err(errno) => return Err(Error::os(format!("rmdir({base})"), errno)),
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(still_in_use(root, base));
+        }
+        match version {
+            Version::V1 => wait_v1(root, base, left)?,
+            Version::V2 => wait_v2(root, base, left)?,
+        }
+    }
+}
+
+fn still_in_use(root: &OwnedFd, base: &str) -> Error {
+    let pids = file::tree_pids(root, base).unwrap_or_default();
+    let who = match pids.as_slice() {
+        [] => "the kernel still holds it".to_owned(),
+        pids => {
+            let shown: Vec<String> = pids.iter().take(16).map(i32::to_string).collect();
+            let more = if pids.len() > 16 { " and more" } else { "" };
+            format!("processes {}{more} are still in it", shown.join(", "))
+        }
+    };
+    let message = format!("the cgroup {base} cannot be removed after 10 s: {who}");
+    Error::new(ErrorKind::Os, message)
+}
+
+/// One attempt: the cgroup itself first, since nearly always it has no children.
+fn remove_tree(root: &OwnedFd, base: &str) -> Result<(), Errno> {
+    struct Remove;
+    impl Visit for Remove {
+        fn enter(&mut self, _: &OwnedFd) -> Result<(), Errno> {
+            Ok(())
+        }
+        fn leave(&mut self, parent: &OwnedFd, name: &CString) -> Result<(), Errno> {
+            match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+                // A busy child keeps its parent busy, so the last attempt below tells.
+                Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => Ok(()),
+                Err(errno) => Err(errno),
+            }
+        }
+    }
+    let rmdir = || match rustix::fs::unlinkat(root, base, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    };
+    match rmdir() {
+        Err(Errno::BUSY | Errno::NOTEMPTY) => {
+            file::walk(root, base, &mut Remove)?;
+            rmdir()
+        }
+        other => other,
+    }
+}
+
+/// Waits until one of the processes ends.
+fn wait_v1(root: &OwnedFd, base: &str, left: Duration) -> Result<()> {
+    let held = open_all(&tree_pids(root, base)?)?;
+    let mut wanted: Vec<PollFd<'_>> =
+        held.values().map(|process| PollFd::new(process, PollFlags::IN)).collect();
+    // The kernel no longer lists a process that has begun to end but still counts it for a moment, and
+    // v1 has no event for its last step.
+    wait(&mut wanted, if held.is_empty() { GLIMPSE.min(left) } else { left })
+}
+
+/// Waits until the kernel says that the cgroup has become empty.
+fn wait_v2(root: &OwnedFd, base: &str, left: Duration) -> Result<()> {
+    let name = format!("{base}/cgroup.events");
+    let events = match file::open(root, &name, OFlags::RDONLY) {
+        Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
+        other => other.call(|| format!("open({name})"))?,
+    };
+    // The event is "changed since it was read from this descriptor", so read before waiting.
+    let mut buffer = [0; 256];
+    let count = match rustix::io::read(&events, &mut buffer) {
+        Err(Errno::NODEV) => return Ok(()),
+        other => other.call(|| format!("read({name})"))?,
+    };
+    let text = String::from_utf8_lossy(&buffer[..count]);
+    if file::keyed(&text, "populated") == Some(1) {
+        wait(&mut [PollFd::new(&events, PollFlags::PRI)], left)
+    } else {
+        // Empty and still refused: a child that somebody makes and removes meanwhile.
+        wait(&mut [], GLIMPSE.min(left))
+    }
+}
+
+fn wait(wanted: &mut [PollFd<'_>], time: Duration) -> Result<()> {
+    let time = Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    };
+    match poll(wanted, Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(Error::os("poll", errno)),
+    }
+}

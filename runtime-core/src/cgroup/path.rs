@@ -1,0 +1,93 @@
+//! The path of a container's cgroup: the rules of `linux.cgroupsPath`. Pure.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+const FIELD: &str = "linux.cgroupsPath";
+
+/// The container's cgroup, absolute inside every hierarchy.
+///
+/// The specification takes an absolute path from the mount point and leaves a relative one to the runtime:
+/// here both start at the root of each hierarchy, as with runc's cgroupfs driver. Without one the
+/// container gets a single level of its own, so that nothing is left after its removal.
+pub(super) fn lower(cgroups_path: Option<&Path>, id: &str) -> Result<String> {
+    let Some(given) = cgroups_path.filter(|path| !path.as_os_str().is_empty()) else {
+        return Ok(format!("/teu-{id}"));
+    };
+    let Some(text) = given.to_str() else {
+        let lossy = String::from_utf8_lossy(given.as_os_str().as_bytes());
+        return Err(Error::spec(FIELD, format!("\"{lossy}\" is not UTF-8")));
+    };
+    if !text.contains('/') && text.matches(':').count() == 2 {
+        return Err(Error::spec(
+            FIELD,
+            format!(
+                "\"{text}\" has the form slice:prefix:name of the systemd driver; \
+                 use --systemd-cgroup or give a path"
+            ),
+        ));
+    }
+    let mut path = String::with_capacity(text.len() + 1);
+    for part in text.split('/').filter(|part| !part.is_empty()) {
+        check_component(text, part)?;
+        path.push('/');
+        path.push_str(part);
+    }
+    if path.is_empty() {
+        let message = format!("\"{text}\" is the root of the hierarchy, not a cgroup of its own");
+        return Err(Error::spec(FIELD, message));
+    }
+    if path.len() > 2048 {
+        return Err(Error::spec(FIELD, "the path is longer than 2048 bytes"));
+    }
+    Ok(path)
+}
+
+fn check_component(text: &str, part: &str) -> Result<()> {
+    let why = if part == "." || part == ".." {
+        "components \".\" and \"..\" are refused"
+    } else if part.contains(|c: char| c.is_control()) {
+        "control characters are refused"
+    } else if part.len() > 255 {
+        "a component is longer than 255 bytes"
+    } else {
+        return Ok(());
+    };
+    Err(Error::spec(FIELD, format!("{text:?}: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules() {
+        let long = "a".repeat(256);
+        let cases: &[(Option<&str>, Result<&str, &str>)] = &[
+            (None, Ok("/teu-c1")),
+            (Some(""), Ok("/teu-c1")),
+            (Some("/docker/abc"), Ok("/docker/abc")),
+            (Some("docker//abc/"), Ok("/docker/abc")),
+            (Some("/k8s:x/a:b:c"), Ok("/k8s:x/a:b:c")),
+            (Some("/"), Err("the root of the hierarchy")),
+            (Some("/a/../b"), Err("\"..\" are refused")),
+            (Some("./b"), Err("\".\" and")),
+            (Some("/a\0b"), Err("control characters")),
+            (Some("/a\nb"), Err("control characters")),
+            (Some("system.slice:runc:abc"), Err("slice:prefix:name")),
+            (Some(&long), Err("255 bytes")),
+        ];
+        for (given, expected) in cases {
+            match (lower(given.map(Path::new), "c1"), expected) {
+                (Ok(path), Ok(wanted)) => assert_eq!(&path, wanted, "{given:?}"),
+                (Err(error), Err(part)) => {
+                    assert!(error.to_string().contains(part), "{given:?}: {error}");
+                    assert_eq!(error.path(), Some(FIELD));
+                }
+                (got, _) => panic!("{given:?}: {got:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Makes the container's cgroups and writes its limits, before anything runs in them.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{
+    CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, v1, v2,
+};
+use crate::error::{Context, Error, ErrorKind, OsResult, Result};
+use crate::host::Host;
+
+/// Cgroups that are ready to be joined: what init needs, opened by the caller, because since Linux 5.16
+/// the kernel judges a write by the credentials of the opener and init may be in a user namespace.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) tasks: Vec<OwnedFd>,
+    pub(super) unified: Option<OwnedFd>,
+    late: Vec<Setting>,
+}
+
+impl Prepared {
+    /// The v1 `tasks` files in the order in which init, single-threaded, writes `0` to each.
+    pub fn tasks(&self) -> &[OwnedFd] {
+        &self.tasks
+    }
+
+    /// The cgroup2 directory to clone into, where there is one.
+    pub fn unified(&self) -> Option<BorrowedFd<'_>> {
+        self.unified.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Writes the limits that would have kept init out. To be called once init has joined, before it
+    /// may go on; costs nothing where there are none.
+    ///
+    /// # Errors
+    /// The kernel refused a limit; the error names its field.
+    pub fn joined(&self) -> Result<()> {
+        match &self.unified {
+            Some(dir) => write_all(dir, &self.late),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn new(tasks: Vec<OwnedFd>, unified: Option<OwnedFd>) -> Self {
+        Self { tasks, unified, late: Vec::new() }
+    }
+}
+
+/// Makes every directory of the plan and writes its limits.
+///
+/// # Errors
+/// A directory cannot be made, or has processes already; a limit is refused or unknown to the kernel
+/// (the error names its field). What this call made is removed again.
+pub fn prepare(plan: &CgroupPlan, host: &Host) -> Result<Prepared> {
+    let root = file::open_root(&host.cgroup_root)?;
+    let mut made = Made { root: &root, paths: Vec::new() };
+    match prepare_all(plan, &root, &mut made) {
+        Ok(prepared) => Ok(prepared),
+        Err(mut error) => {
+            made.undo(&mut error);
+            Err(error)
+        }
+    }
+}
+
+fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result<Prepared> {
+    let mut prepared = Prepared::new(Vec::with_capacity(plan.hierarchies.len()), None);
+    for hierarchy in &plan.hierarchies {
+        let base = file::base(&hierarchy.directory, &plan.path);
+        if made.directory(&hierarchy.directory, &plan.path)? == Existed::Yes {
+            check_unused(root, &base)?;
+        }
+        match hierarchy.version {
+            Version::V1 => {
+                let tasks = prepare_v1(root, hierarchy, &plan.path, &base)?;
+                prepared.tasks.push(tasks);
+            }
+            Version::V2 => {
+                v2::enable(root, hierarchy, &plan.path)?;
+                let dir = file::open_dir(root, &base).call(|| format!("open({base})"))?;
+                write_all(&dir, &hierarchy.settings)?;
+                if let Some(rules) = &plan.device_program {
+                    v2::attach_devices(&dir, rules)?;
+                }
+                prepared.unified = Some(dir);
+                prepared.late.clone_from(&hierarchy.late);
+            }
+        }
+    }
+    Ok(prepared)
+}
+
+fn prepare_v1(
+    root: &OwnedFd,
+    hierarchy: &HierarchyPlan,
+    path: &str,
+    base: &str,
+) -> Result<OwnedFd> {
+    if hierarchy.cpuset == Inherit::Cpuset {
+        v1::inherit_cpuset(root, hierarchy, path)?;
+    }
+    if !hierarchy.settings.is_empty() {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let dir = file::open(root, base, flags).call(|| format!("open({base})"))?;
+        write_all(&dir, &hierarchy.settings)?;
+    }
+    open_tasks(root, base)
+}
+
+pub(super) fn open_tasks(root: &OwnedFd, base: &str) -> Result<OwnedFd> {
+    let tasks = format!("{base}/tasks");
+    file::open(root, &tasks, OFlags::WRONLY).call(|| format!("open({tasks})"))
+}
+
+/// Whether the container's own directory was there before.
+#[derive(Clone, Copy, PartialEq)]
+enum Existed {
+    Yes,
+    No,
+}
+
+/// The directories that this call made, to be taken back on failure.
+struct Made<'a> {
+    root: &'a OwnedFd,
+    paths: Vec<String>,
+}
+
+impl Made<'_> {
+    /// Makes `path` in a hierarchy; its parents only when they turn out to be missing.
+    fn directory(&mut self, directory: &str, path: &str) -> Result<Existed> {
+        // A parent may be removed by another container's end between its creation and its use.
+        for _ in 0..8 {
+            match self.make(file::base(directory, path)) {
+                Ok(existed) => return Ok(existed),
+                Err((Errno::NOENT, _)) => {}
+                Err((errno, base)) => return Err(Error::os(format!("mkdir({base})"), errno)),
+            }
+            for (end, _) in path.match_indices('/').skip(1) {
+                match self.make(file::base(directory, &path[..end])) {
+                    Ok(_) => {}
+                    // The hierarchy itself is not there, or the parent has gone again.
+                    Err((Errno::NOENT, _)) => break,
+                    Err((errno, base)) => return Err(Error::os(format!("mkdir({base})"), errno)),
+                }
+            }
+        }
+        Err(Error::os(format!("mkdir({})", file::base(directory, path)), Errno::NOENT))
+    }
+
+    fn make(&mut self, base: String) -> Result<Existed, (Errno, String)> {
+        match rustix::fs::mkdirat(self.root, &base, Mode::from_raw_mode(0o755)) {
+            Ok(()) => {
+                self.paths.push(base);
+                Ok(Existed::No)
+            }
+            Err(Errno::EXIST) => Ok(Existed::Yes),
+            Err(errno) => Err((errno, base)),
+        }
+    }
+
+    fn undo(self, error: &mut Error) {
+        for path in self.paths.iter().rev() {
+            match rustix::fs::unlinkat(self.root, path, AtFlags::REMOVEDIR) {
+                // Another container may be using a parent by now.
+                Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => {}
+                Err(errno) => error.attach(Error::os(format!("rmdir({path})"), errno)),
+            }
+        }
+    }
+}
+
+/// A cgroup that is there already may be used only while nothing lives in it: its processes would be
+/// limited, frozen and killed with the container.
+fn check_unused(root: &OwnedFd, base: &str) -> Result<()> {
+    let pids = file::tree_pids(root, base).call(|| format!("read({base}/cgroup.procs)"))?;
+    if let Some(first) = pids.first() {
+        let more = match pids.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        return Err(Error::spec(
+            "linux.cgroupsPath",
+            format!("container's cgroup is not empty: {base} has process {first}{more}"),
+        )
+        .with_kind(ErrorKind::AlreadyExists));
+    }
+    if frozen(root, base) {
+        let message = format!("container's cgroup unexpectedly frozen: {base}");
+        return Err(Error::spec("linux.cgroupsPath", message).with_kind(ErrorKind::AlreadyExists));
+    }
+    Ok(())
+}
+
+/// True where the cgroup is frozen, whichever interface it has; false where it cannot be frozen.
+pub(super) fn frozen(root: &OwnedFd, base: &str) -> bool {
+    let v1 = file::read(root, &format!("{base}/freezer.state"));
+    if let Ok(state) = v1 {
+        return state.trim() != "THAWED";
+    }
+    file::read(root, &format!("{base}/cgroup.freeze")).is_ok_and(|state| state.trim() == "1")
+}
+
+/// Writes settings in order, then once more those that were only refused because of a later one.
+fn write_all(dir: &OwnedFd, settings: &[Setting]) -> Result<()> {
+    let mut again = Vec::new();
+    let mut last: Option<(&str, OwnedFd)> = None;
+    for setting in settings {
+        if let Some(usage) = &setting.above {
+            check_above(dir, setting, usage)?;
+        }
+        // Device rules are a dozen lines for one file.
+        let file = match last.take() {
+            Some((name, file)) if name == setting.file => file,
+            _ => match file::open(dir, &setting.file, OFlags::WRONLY) {
+                Ok(file) => file,
+                Err(Errno::NOENT) => {
+                    write_instead(dir, setting)?;
+                    continue;
+                }
+                Err(errno) => return Err(refused(setting, errno)),
+            },
+        };
+        match file::write_to(&file, &setting.value) {
+            Ok(()) => {}
+            Err(Errno::INVAL) if setting.on_refused == OnRefused::RetryLast => again.push(setting),
+            Err(errno) => return Err(refused(setting, errno)),
+        }
+        last = Some((&setting.file, file));
+    }
+    for setting in again {
+        file::write(dir, &setting.file, &setting.value).map_err(|errno| refused(setting, errno))?;
+    }
+    Ok(())
+}
+
+fn write_instead(dir: &OwnedFd, setting: &Setting) -> Result<()> {
+    let missing = |files: String| {
+        Error::unsupported(&setting.field, format!("this host's kernel has no {files}"))
+    };
+    match &setting.on_missing {
+        OnMissing::Skip => Ok(()),
+        OnMissing::Fail => Err(missing(setting.file.clone())),
+        OnMissing::Write { file, value } => match file::write(dir, file, value) {
+            Err(Errno::NOENT) => Err(missing(format!("{} and no {file}", setting.file))),
+            Err(errno) => Err(refused_value(value, file, errno)).at(|| &setting.field),
+            Ok(()) => Ok(()),
+        },
+    }
+}
+
+fn check_above(dir: &OwnedFd, setting: &Setting, usage: &str) -> Result<()> {
+    let used = file::read(dir, usage).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    match (used, setting.value.parse::<u64>()) {
+        (Some(used), Ok(limit)) if limit <= used => Err(Error::spec(
+            &setting.field,
+            format!("{limit} is not above the {used} bytes in use (checkBeforeUpdate)"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn refused(setting: &Setting, errno: Errno) -> Error {
+    refused_value(&setting.value, &setting.file, errno).at(&setting.field)
+}
+
+fn refused_value(value: &str, file: &str, errno: Errno) -> Error {
+    Error::os(format!("the kernel refused {value:?} for {file}"), errno)
+}
