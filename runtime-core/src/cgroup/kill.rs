@@ -83,19 +83,14 @@ impl CgroupRecord {
 
     /// Signals those of `pids` that are still members once they are held by a pidfd: an id that was
     /// reused between the list and the pidfd belongs to a process elsewhere.
-    fn signal(
-        &self,
-        root: &OwnedFd,
-        pids: &[i32],
-        signal: i32,
-    ) -> Result<HashMap<i32, OwnedFd>> {
+    fn signal(&self, root: &OwnedFd, pids: &[i32], signal: i32) -> Result<HashMap<i32, OwnedFd>> {
         let mut held = open_all(pids)?;
         let still = self.members(root)?;
         held.retain(|pid, _| still.binary_search(pid).is_ok());
         for (pid, process) in &held {
             match process::signal(process.as_fd(), signal) {
                 // It has ended meanwhile, which is as good.
-                Ok(()) | Err(errno::Errno(libc::ESRCH)) => {}
+                Ok(()) | Err(crate::error::Errno(libc::ESRCH)) => {}
                 Err(errno) => {
                     return Err(Error::os(format!("pidfd_send_signal({pid}, {signal})"), errno));
                 }
