@@ -1,0 +1,410 @@
+//! cgroups against the real kernel: directories, limits, joining, killing, removal. Needs root and the
+//! cgroup file systems at /sys/fs/cgroup; every cgroup made here is named /teu-test-….
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise, helpers too")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use oci_spec::runtime::LinuxResources;
+use runtime_core::ErrorKind;
+use runtime_core::cgroup::{CgroupPlan, CgroupRecord, Prepared, Version, lower, prepare};
+use runtime_core::host::{CgroupLayout, Host, V1Hierarchy};
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// The layout of this machine, read from /proc/self/mounts.
+fn host() -> Host {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let (mut hierarchies, mut unified) = (Vec::new(), None);
+    for line in mounts.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let Some(directory) = fields[1].strip_prefix(ROOT) else { continue };
+        let directory = directory.trim_start_matches('/').to_owned();
+        match fields[2] {
+            "cgroup2" => unified = Some(directory),
+            "cgroup" => {
+                let name = fields[3].split(',').find_map(|o| o.strip_prefix("name="));
+                let controllers = directory.split(',').map(str::to_owned).collect();
+                hierarchies.push(V1Hierarchy {
+                    directory,
+                    controllers: if name.is_some() { Vec::new() } else { controllers },
+                    name: name.map(str::to_owned),
+                });
+            }
+            _ => {}
+        }
+    }
+    let cgroups = if hierarchies.is_empty() {
+        let text = fs::read_to_string(format!("{ROOT}/cgroup.controllers")).unwrap();
+        CgroupLayout::Unified { controllers: text.split_whitespace().map(Into::into).collect() }
+    } else {
+        CgroupLayout::Legacy { hierarchies, unified }
+    };
+    Host {
+        cgroup_root: ROOT.into(),
+        cgroups,
+        euid: 0,
+        last_capability: 40,
+        bounding: u64::MAX,
+        apparmor: false,
+        selinux: false,
+    }
+}
+
+/// A cgroup of one test, removed at its end however it ends.
+struct Cgroup {
+    host: Host,
+    plan: CgroupPlan,
+    record: CgroupRecord,
+}
+
+impl Cgroup {
+    fn new(name: &str, resources: &str) -> Self {
+        Self::on(host(), name, resources)
+    }
+
+    fn on(host: Host, name: &str, resources: &str) -> Self {
+        let path = format!("/teu-test-{}-{name}", std::process::id());
+        let resources: LinuxResources = serde_json::from_str(resources).unwrap();
+        let (plan, _) = lower(Some(Path::new(&path)), name, Some(&resources), &host).unwrap();
+        let record = plan.record(&host);
+        Self { host, plan, record }
+    }
+
+    fn prepare(&self) -> Prepared {
+        prepare(&self.plan, &self.host).unwrap()
+    }
+
+    fn directories(&self) -> Vec<(PathBuf, Version)> {
+        self.record.directories().collect()
+    }
+
+    fn existing(&self) -> Vec<PathBuf> {
+        self.directories().into_iter().map(|(d, _)| d).filter(|d| d.exists()).collect()
+    }
+
+    /// The file in whichever hierarchy has it.
+    fn read(&self, v1: &str, v2: &str) -> String {
+        let found = self.directories().into_iter().find_map(|(directory, version)| {
+            let name = if version == Version::V1 { v1 } else { v2 };
+            fs::read_to_string(directory.join(name)).ok()
+        });
+        found.unwrap_or_else(|| panic!("no {v1} and no {v2}")).trim().to_owned()
+    }
+
+    fn has(&self, controller: &str) -> bool {
+        self.host.v1(controller).is_some()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for result in [self.record.kill_all(), self.record.destroy()] {
+            if let Err(error) = result {
+                eprintln!("{error}");
+            }
+        }
+    }
+}
+
+/// A shell that joins by writing 0 to the handed files, runs `script`, and has said so.
+fn spawn(cgroup: &Cgroup, prepared: &Prepared, script: &str) -> Child {
+    let own = std::process::id();
+    let mut join = String::new();
+    for tasks in prepared.tasks() {
+        join += &format!("echo 0 > /proc/{own}/fd/{} || exit 9; ", tasks.as_raw_fd());
+    }
+    for (directory, version) in cgroup.directories() {
+        if version == Version::V2 {
+            join += &format!("echo 0 > {}/cgroup.procs || exit 9; ", directory.display());
+        }
+    }
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", &format!("{join}{script}\necho ready; exec sleep 1000")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    child
+}
+
+#[test]
+fn joins_every_hierarchy_dies_and_leaves_nothing() {
+    let cgroup = Cgroup::new("life", "{}");
+    assert!(cgroup.record.is_empty_or_missing().unwrap());
+    let prepared = cgroup.prepare();
+    assert_eq!(cgroup.existing().len(), cgroup.plan.hierarchies.len());
+    assert_eq!(
+        prepared.tasks().len() + usize::from(prepared.unified().is_some()),
+        cgroup.plan.hierarchies.len()
+    );
+    let mut child = spawn(&cgroup, &prepared, "");
+    prepared.joined().unwrap();
+    let membership = fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
+    for line in membership.lines() {
+        assert!(line.ends_with(&format!(":{}", cgroup.plan.path)), "{line}");
+    }
+    assert_eq!(cgroup.record.processes().unwrap(), [child.id() as i32]);
+    assert!(!cgroup.record.is_empty_or_missing().unwrap());
+    assert!(!cgroup.record.frozen().unwrap());
+    assert_eq!(cgroup.record.join().unwrap().tasks().len(), prepared.tasks().len());
+    cgroup.record.kill_all().unwrap();
+    cgroup.record.destroy().unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(cgroup.existing(), Vec::<PathBuf>::new());
+    cgroup.record.destroy().unwrap();
+    assert!(cgroup.record.is_empty_or_missing().unwrap());
+}
+
+#[test]
+fn limits_read_back() {
+    let disk = fs::read_dir("/sys/block").unwrap().next().unwrap().unwrap().path().join("dev");
+    let disk = fs::read_to_string(disk).unwrap();
+    let (major, minor) = disk.trim().split_once(':').unwrap();
+    let cgroup = Cgroup::new(
+        "limits",
+        &r#"{"memory":{"limit":33554432,"swap":67108864,"reservation":16777216,"swappiness":7},
+            "cpu":{"shares":512,"quota":50000,"period":200000,"burst":1000,"cpus":"0","mems":"0"},
+            "pids":{"limit":17},
+            "blockIO":{"throttleReadBpsDevice":[{"major":MAJOR,"minor":MINOR,"rate":1024}]}}"#
+            .replace("MAJOR", major)
+            .replace("MINOR", minor),
+    );
+    if !["memory", "cpu", "cpuset"].iter().all(|c| cgroup.has(c)) {
+        println!("skipped: the values below are those of cgroup v1");
+        return;
+    }
+    let prepared = cgroup.prepare();
+    for (file, value) in [
+        ("memory.limit_in_bytes", "33554432"),
+        ("memory.memsw.limit_in_bytes", "67108864"),
+        ("memory.soft_limit_in_bytes", "16777216"),
+        ("memory.swappiness", "7"),
+        ("cpu.shares", "512"),
+        ("cpu.cfs_quota_us", "50000"),
+        ("cpu.cfs_period_us", "200000"),
+        ("cpu.cfs_burst_us", "1000"),
+        ("cpuset.cpus", "0"),
+        ("cpuset.mems", "0"),
+        ("pids.max", "17"),
+        ("blkio.throttle.read_bps_device", &format!("{} 1024", disk.trim())),
+    ] {
+        assert_eq!(cgroup.read(file, file), value, "{file}");
+    }
+    assert_eq!(cgroup.record.memory_limit(), Some(33_554_432));
+    assert_eq!(cgroup.record.oom_kills(), Some(0));
+    let mut child = spawn(&cgroup, &prepared, "");
+    assert!(cgroup.record.memory_usage() > Some(0) && cgroup.record.memory_peak() > Some(0));
+
+    // The same cgroup again, lower and then higher than before: both orders of limit and swap.
+    cgroup.record.kill_all().unwrap();
+    child.wait().unwrap();
+    for limit in [8_388_608, 268_435_456] {
+        let json = format!(r#"{{"memory":{{"limit":{limit},"swap":{limit}}}}}"#);
+        let again = Cgroup::new("limits", &json);
+        again.prepare();
+        assert_eq!(again.read("memory.limit_in_bytes", ""), limit.to_string());
+        assert_eq!(again.read("memory.memsw.limit_in_bytes", ""), limit.to_string());
+        std::mem::forget(again);
+    }
+}
+
+#[test]
+fn device_rules_hold() {
+    let cgroup = Cgroup::new("devices", r#"{"devices":[{"allow":false,"access":"rwm"}]}"#);
+    let prepared = cgroup.prepare();
+    let dir = tempfile::tempdir().unwrap();
+    let mem = dir.path().join("mem");
+    let mem = mem.display();
+    // A node may be made, but the host's memory not be read through it.
+    let script = format!(
+        ": < /dev/null > /dev/null || exit 1; mknod {mem} c 1 1 || exit 2; \
+         (: < {mem}) 2>/dev/null && exit 3;"
+    );
+    let mut child = spawn(&cgroup, &prepared, &script);
+    cgroup.record.kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn refusals_name_the_field_and_leave_nothing() {
+    for (name, json, expected) in [
+        (
+            "file",
+            r#"{"blockIO":{"leafWeight":500}}"#,
+            "linux.resources.blockIO.leafWeight: this host's kernel has no blkio.leaf_weight",
+        ),
+        (
+            "value",
+            r#"{"cpu":{"cpus":"4000"}}"#,
+            "linux.resources.cpu.cpus: the kernel refused \"4000\" for cpuset.cpus: ",
+        ),
+    ] {
+        let cgroup = Cgroup::new(name, json);
+        if !cgroup.has("blkio") || !cgroup.has("cpuset") {
+            println!("skipped: these are refusals of cgroup v1");
+            return;
+        }
+        let error = prepare(&cgroup.plan, &cgroup.host).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(error.clean_up().is_empty());
+        assert_eq!(cgroup.existing(), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_used_or_frozen_cgroup_is_refused_and_an_empty_one_taken() {
+    let cgroup = Cgroup::new("used", "{}");
+    cgroup.prepare();
+    let prepared = cgroup.prepare();
+    let mut child = spawn(&cgroup, &prepared, "");
+    let error = prepare(&cgroup.plan, &cgroup.host).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(error.to_string().contains("not empty"), "{error}");
+    cgroup.record.kill_all().unwrap();
+    child.wait().unwrap();
+    let freezer = cgroup.directories().into_iter().find_map(|(directory, _)| {
+        [("freezer.state", "FROZEN"), ("cgroup.freeze", "1")]
+            .into_iter()
+            .map(|(file, word)| (directory.join(file), word))
+            .find(|(file, _)| file.exists())
+    });
+    let (file, word) = freezer.unwrap();
+    fs::write(file, word).unwrap();
+    assert!(cgroup.record.frozen().unwrap());
+    assert!(prepare(&cgroup.plan, &cgroup.host).unwrap_err().to_string().contains("frozen"));
+}
+
+#[test]
+fn kills_frozen_processes_and_removes_what_the_workload_made() {
+    let cgroup = Cgroup::new("tree", "{}");
+    let prepared = cgroup.prepare();
+    let mut script = String::new();
+    for (directory, version) in cgroup.directories() {
+        let file = if version == Version::V1 { "tasks" } else { "cgroup.procs" };
+        let (directory, cpuset) = (directory.display(), directory.ends_with("cpuset"));
+        script += &format!("mkdir -p {directory}/a/b {directory}/c || exit 7; ");
+        if !cpuset && !directory.to_string().contains("/cpuset/") {
+            script += &format!("(echo 0 > {directory}/a/b/{file} && exec sleep 1000) & ");
+        }
+    }
+    let mut child = spawn(&cgroup, &prepared, &script);
+    for (directory, _) in cgroup.directories() {
+        if directory.join("freezer.state").exists() {
+            fs::write(directory.join("freezer.state"), "FROZEN").unwrap();
+        }
+    }
+    assert!(cgroup.record.processes().unwrap().len() > 1);
+    cgroup.record.kill_all().unwrap();
+    child.wait().unwrap();
+    cgroup.record.destroy().unwrap();
+    assert_eq!(cgroup.existing(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_signal_reaches_all() {
+    let cgroup = Cgroup::new("signal", "{}");
+    let prepared = cgroup.prepare();
+    let mut child = spawn(&cgroup, &prepared, "");
+    cgroup.record.signal_all(15).unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
+    let error = cgroup.record.signal_all(99).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn the_oom_killer_is_counted() {
+    let cgroup = Cgroup::new("oom", r#"{"memory":{"limit":8388608,"swap":8388608}}"#);
+    let prepared = cgroup.prepare();
+    // A shell variable that doubles until the kernel ends the subshell.
+    let script = "(x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done) 2>/dev/null;";
+    let mut child = spawn(&cgroup, &prepared, script);
+    assert!(cgroup.record.oom_kills() >= Some(1));
+    cgroup.record.kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn nested_paths_leave_their_parents() {
+    let host = host();
+    let path = format!("/teu-test-{}-nest/in/c1", std::process::id());
+    let (plan, _) = lower(Some(Path::new(&path)), "c1", None, &host).unwrap();
+    let record = plan.record(&host);
+    prepare(&plan, &host).unwrap();
+    assert!(record.directories().all(|(directory, _)| directory.is_dir()));
+    record.destroy().unwrap();
+    for (directory, _) in record.directories() {
+        let parent = directory.parent().unwrap();
+        assert!(parent.is_dir(), "the parents are not the container's");
+        fs::remove_dir(parent).unwrap();
+        fs::remove_dir(parent.parent().unwrap()).unwrap();
+    }
+}
+
+/// The rules as a BPF program, which a hybrid host without the v1 controller uses too.
+#[test]
+fn device_rules_hold_as_a_program() {
+    let mut host = host();
+    if let CgroupLayout::Legacy { hierarchies, unified } = &mut host.cgroups {
+        if unified.is_none() {
+            println!("skipped: no cgroup2 here");
+            return;
+        }
+        hierarchies.retain(|h| h.controllers.iter().all(|c| c != "devices"));
+    }
+    let json = r#"{"devices":[{"allow":false},
+        {"allow":true,"type":"c","major":1,"minor":11,"access":"r"}]}"#;
+    let cgroup = Cgroup::on(host, "program", json);
+    assert!(cgroup.plan.device_program.is_some());
+    let prepared = cgroup.prepare();
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().display();
+    let script = format!(
+        ": < /dev/null > /dev/null || exit 1; \
+         mknod {dir}/mem c 1 1 && mknod {dir}/kmsg c 1 11 || exit 2; \
+         (: < {dir}/mem) 2>/dev/null && exit 3; (: < {dir}/kmsg) || exit 4; \
+         (: > {dir}/kmsg) 2>/dev/null && exit 5; (: <> {dir}/kmsg) 2>/dev/null && exit 6;"
+    );
+    let mut child = spawn(&cgroup, &prepared, &script);
+    cgroup.record.kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+/// A controller that v1 lacks is enabled on cgroup2, from the top down.
+#[test]
+fn hugepages_of_a_hybrid_host() {
+    let host = host();
+    let CgroupLayout::Legacy { unified: Some(unified), .. } = &host.cgroups else {
+        println!("skipped: not a hybrid host");
+        return;
+    };
+    let top = Path::new(ROOT).join(unified);
+    let control = top.join("cgroup.subtree_control");
+    let has = |file: &Path| fs::read_to_string(file).unwrap().contains("hugetlb");
+    if !has(&top.join("cgroup.controllers"))
+        || !Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists()
+    {
+        println!("skipped: no hugetlb controller on cgroup2");
+        return;
+    }
+    let before = has(&control);
+    let json = r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}"#;
+    let cgroup = Cgroup::on(host.clone(), "huge", json);
+    cgroup.prepare();
+    assert_eq!(cgroup.read("", "hugetlb.2MB.max"), "4194304");
+    assert_eq!(cgroup.read("", "hugetlb.2MB.rsvd.max"), "4194304");
+    let unknown = Cgroup::on(host, "huge-no", &json.replace("2MB", "3MB"));
+    let error = prepare(&unknown.plan, &unknown.host).unwrap_err();
+    assert_eq!(error.path(), Some("linux.resources.hugepageLimits[0].limit"));
+    assert_eq!(unknown.existing(), Vec::<PathBuf>::new());
+    cgroup.record.destroy().unwrap();
+    if !before {
+        fs::write(control, "-hugetlb").unwrap();
+    }
+}
