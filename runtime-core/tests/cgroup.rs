@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -95,18 +96,12 @@ impl Cgroup {
         });
         found.unwrap_or_else(|| panic!("no {v1} and no {v2}")).trim().to_owned()
     }
-
-    fn has(&self, controller: &str) -> bool {
-        self.host.v1(controller).is_some()
-    }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        for result in [self.record.kill_all(), self.record.destroy()] {
-            if let Err(error) = result {
-                eprintln!("{error}");
-            }
+        if let Err(error) = self.record.kill_all().and_then(|()| self.record.destroy()) {
+            eprintln!("{error}");
         }
     }
 }
@@ -140,10 +135,8 @@ fn joins_every_hierarchy_dies_and_leaves_nothing() {
     assert!(cgroup.record.is_empty_or_missing().unwrap());
     let prepared = cgroup.prepare();
     assert_eq!(cgroup.existing().len(), cgroup.plan.hierarchies.len());
-    assert_eq!(
-        prepared.tasks().len() + usize::from(prepared.unified().is_some()),
-        cgroup.plan.hierarchies.len()
-    );
+    let handed = prepared.tasks().len() + usize::from(prepared.unified().is_some());
+    assert_eq!(handed, cgroup.plan.hierarchies.len());
     let mut child = spawn(&cgroup, &prepared, "");
     prepared.joined().unwrap();
     let membership = fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
@@ -176,7 +169,7 @@ fn limits_read_back() {
             .replace("MAJOR", major)
             .replace("MINOR", minor),
     );
-    if !["memory", "cpu", "cpuset"].iter().all(|c| cgroup.has(c)) {
+    if !["memory", "cpu", "cpuset"].iter().all(|c| cgroup.host.v1(c).is_some()) {
         println!("skipped: the values below are those of cgroup v1");
         return;
     }
@@ -247,7 +240,7 @@ fn refusals_name_the_field_and_leave_nothing() {
         ),
     ] {
         let cgroup = Cgroup::new(name, json);
-        if !cgroup.has("blkio") || !cgroup.has("cpuset") {
+        if cgroup.host.v1("blkio").is_none() {
             println!("skipped: these are refusals of cgroup v1");
             return;
         }
@@ -295,11 +288,8 @@ fn kills_frozen_processes_and_removes_what_the_workload_made() {
         }
     }
     let mut child = spawn(&cgroup, &prepared, &script);
-    for (directory, _) in cgroup.directories() {
-        if directory.join("freezer.state").exists() {
-            fs::write(directory.join("freezer.state"), "FROZEN").unwrap();
-        }
-    }
+    let freezers = cgroup.directories().into_iter().map(|(d, _)| d.join("freezer.state"));
+    freezers.filter(|f| f.exists()).for_each(|f| fs::write(f, "FROZEN").unwrap());
     assert!(cgroup.record.processes().unwrap().len() > 1);
     cgroup.record.kill_all().unwrap();
     child.wait().unwrap();
@@ -313,7 +303,7 @@ fn a_signal_reaches_all() {
     let prepared = cgroup.prepare();
     let mut child = spawn(&cgroup, &prepared, "");
     cgroup.record.signal_all(15).unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
     let error = cgroup.record.signal_all(99).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
@@ -335,8 +325,8 @@ fn nested_paths_leave_their_parents() {
     let host = host();
     let path = format!("/teu-test-{}-nest/in/c1", std::process::id());
     let (plan, _) = lower(Some(Path::new(&path)), "c1", None, &host).unwrap();
-    let record = plan.record(&host);
     prepare(&plan, &host).unwrap();
+    let record = plan.record(&host);
     assert!(record.directories().all(|(directory, _)| directory.is_dir()));
     record.destroy().unwrap();
     for (directory, _) in record.directories() {
