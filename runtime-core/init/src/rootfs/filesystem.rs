@@ -1,0 +1,151 @@
+//! Making a filesystem (fsopen(2)): a detached mount comes out, to be attached by descriptor.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
+use teu_wire::{FilesystemView, FsOptionView, Step};
+
+use crate::fail::{Fail, Result, Words};
+
+/// fsconfig(2) takes strings of at most so many bytes.
+const LONGEST: usize = 255;
+
+/// Makes it.
+///
+/// # Errors
+/// The filesystem's own words are in the failure, where it has any.
+pub fn make(step: Step, filesystem: &FilesystemView<'_>) -> Result<OwnedFd> {
+    let kind = filesystem.kind;
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
+        .map_err(|errno| refused(step, c"fsopen", errno, kind, None))?;
+    match configure(&context, filesystem) {
+        Ok(mount) => Ok(mount),
+        Err((call, errno)) => {
+            if let (Some(path), Errno::PERM | Errno::BUSY) = (filesystem.or_bind, errno) {
+                // The plan says so: without a namespace of its own the kernel may refuse a new instance.
+                return bind(step, path);
+            }
+            Err(refused(step, call, errno, kind, Some(context.as_fd())))
+        }
+    }
+}
+
+type Refused = (&'static CStr, Errno);
+
+fn configure(
+    context: &OwnedFd,
+    filesystem: &FilesystemView<'_>,
+) -> core::result::Result<OwnedFd, Refused> {
+    if !filesystem.source.is_empty() {
+        rustix::mount::fsconfig_set_string(context, c"source", filesystem.source)
+            .map_err(|errno| (c"fsconfig(source)", errno))?;
+    }
+    for option in filesystem.options {
+        set(context, &option)?;
+    }
+    rustix::mount::fsconfig_create(context)
+        .map_err(|errno| (c"fsconfig(FSCONFIG_CMD_CREATE)", errno))?;
+    rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .map_err(|errno| (c"fsmount", errno))
+}
+
+fn set(context: &OwnedFd, option: &FsOptionView<'_>) -> core::result::Result<(), Refused> {
+    let Some(value) = option.value else {
+        return rustix::mount::fsconfig_set_flag(context, option.key)
+            .map_err(|errno| (c"fsconfig(flag)", errno));
+    };
+    let string = |key: &CStr, value: &CStr| {
+        rustix::mount::fsconfig_set_string(context, key, value)
+            .map_err(|errno| (c"fsconfig(string)", errno))
+    };
+    if value.count_bytes() <= LONGEST || option.key != c"lowerdir" {
+        return string(option.key, value);
+    }
+    // overlay takes its layers one by one as well.
+    let mut layer = [0_u8; LONGEST + 1];
+    let mut rest = value.to_bytes();
+    while !rest.is_empty() {
+        let (length, used) =
+            next_layer(rest, &mut layer).ok_or((c"fsconfig(lowerdir)", Errno::NAMETOOLONG))?;
+        let text = CStr::from_bytes_until_nul(&layer).unwrap_or(c"");
+        if length > 0 {
+            string(c"lowerdir+", text)?;
+        }
+        rest = &rest[used..];
+    }
+    Ok(())
+}
+
+/// Takes the next layer of a list, with `\:` for a colon in a name; its length, and what was used of the list.
+fn next_layer(list: &[u8], layer: &mut [u8; LONGEST + 1]) -> Option<(usize, usize)> {
+    let (mut length, mut used) = (0, 0);
+    while let Some(byte) = list.get(used) {
+        used += 1;
+        let byte = match byte {
+            b':' => break,
+            b'\\' if used < list.len() => {
+                used += 1;
+                list[used - 1]
+            }
+            other => *other,
+        };
+        if length == LONGEST {
+            return None;
+        }
+        layer[length] = byte;
+        length += 1;
+    }
+    layer[length] = 0;
+    Some((length, used))
+}
+
+/// Binds what the host has instead.
+pub(crate) fn bind(step: Step, path: &CStr) -> Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    rustix::mount::open_tree(CWD, path, flags)
+        .map_err(|errno| refused(step, c"open_tree", errno, path, None))
+}
+
+/// The failure, with what the filesystem says of it: the context is a log to be read (fsopen(2)).
+fn refused(
+    step: Step,
+    call: &'static CStr,
+    errno: Errno,
+    about: &CStr,
+    context: Option<BorrowedFd<'_>>,
+) -> Fail {
+    let mut detail = Words::new();
+    detail.push(about.to_bytes());
+    if let Some(context) = context {
+        let mut line = [0_u8; 256];
+        while let Ok(length @ 1..) = rustix::io::read(context, &mut line) {
+            // "e overlay: No changes allowed": the first letter is the level.
+            let said = line[..length].trim_ascii();
+            if said.starts_with(b"e ") {
+                detail.push(b": ").push(&said[2..]);
+            }
+        }
+    }
+    Fail { step, index: 0, errno: Some(errno), call, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_split_at_colons_that_are_not_escaped() {
+        let mut layer = [0; LONGEST + 1];
+        let list = br"/a\:b:/c";
+        let (length, used) = next_layer(list, &mut layer).unwrap();
+        assert_eq!((&layer[..length], used), (&b"/a:b"[..], 6));
+        let (length, used) = next_layer(&list[6..], &mut layer).unwrap();
+        assert_eq!((&layer[..length], used), (&b"/c"[..], 2));
+        assert!(next_layer(&[b'x'; 300], &mut layer).is_none());
+    }
+}

@@ -1,0 +1,68 @@
+//! The root file system: mounted, filled, covered and made the root directory, all by descriptors.
+
+pub mod console;
+pub mod copy_up;
+pub mod dev;
+pub mod filesystem;
+pub mod mask;
+pub mod mount;
+pub mod path;
+pub mod pivot;
+pub mod propagation;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::mount::MoveMountFlags;
+use teu_wire::{FdsView, RootMountView, RootfsView, Step};
+
+use crate::fail::{At, Result};
+use crate::sys::call;
+
+/// The root mount. Every path of the container is resolved below this descriptor.
+#[derive(Debug)]
+pub struct Root(OwnedFd);
+
+impl Root {
+    /// Mounts it on the directory that the caller opened.
+    ///
+    /// # Errors
+    /// The filesystem or the kernel refused.
+    pub fn mount(rootfs: &RootfsView<'static>, fds: &FdsView<'_>) -> Result<Self> {
+        let on = call::inherited(fds.root);
+        match rootfs.root {
+            RootMountView::Tree(place) => {
+                let number = fds.trees.get(place as usize).unwrap_or(-1);
+                let tree = call::inherited(number);
+                attach(Step::Root, tree, on, b"the root file system")?;
+                Ok(Self(duplicate(tree)?))
+            }
+            RootMountView::Filesystem(filesystem) => {
+                let mount = filesystem::make(Step::Root, &filesystem)?;
+                attach(Step::Root, mount.as_fd(), on, filesystem.kind.to_bytes())?;
+                Ok(Self(mount))
+            }
+            RootMountView::Directory(()) => Ok(Self(duplicate(on)?)),
+            RootMountView::Borrowed(never, _) => match never {},
+        }
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(fd, 3).at(Step::Root, c"fcntl(F_DUPFD_CLOEXEC)", b"")
+}
+
+/// Puts a detached mount in its place: both ends are descriptors.
+pub(crate) fn attach(
+    step: Step,
+    tree: BorrowedFd<'_>,
+    on: BorrowedFd<'_>,
+    detail: &[u8],
+) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(tree, c"", on, c"", flags).at(step, c"move_mount", detail)
+}

@@ -1,0 +1,101 @@
+//! One mount of the plan.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use teu_wire::{FdsView, MountSourceView, MountView, Step};
+
+use super::path::{self, Kind};
+use super::{Root, attach, copy_up, filesystem};
+use crate::fail::{At, Result};
+use crate::sys::call::{self, MountAttr};
+
+const STEP: Step = Step::Mount;
+
+/// Makes it: detached first, with all its attributes, so that nobody ever sees it without them.
+///
+/// # Errors
+/// The filesystem, the source or the destination refused.
+pub fn mount(root: &Root, mount: &MountView<'static>, fds: &FdsView<'_>) -> Result<()> {
+    let (tree, kind) = match mount.source {
+        MountSourceView::Filesystem(wanted) => (filesystem::make(STEP, &wanted)?, Kind::Directory),
+        MountSourceView::Tree(wanted) => {
+            let number = fds.trees.get(wanted.place as usize).unwrap_or(-1);
+            let tree = rustix::io::fcntl_dupfd_cloexec(call::inherited(number), 3).at(
+                STEP,
+                c"fcntl(F_DUPFD_CLOEXEC)",
+                mount.destination.to_bytes(),
+            )?;
+            (tree, if wanted.directory { Kind::Directory } else { Kind::File })
+        }
+        MountSourceView::Path(wanted) => {
+            let tree = filesystem::bind(STEP, wanted.path)?;
+            let kind = kind_of(tree.as_fd(), mount)?;
+            (tree, kind)
+        }
+        MountSourceView::Remount(()) => return remount(root, mount),
+        MountSourceView::Link(target) => return link(root, mount, target),
+        MountSourceView::Borrowed(never, _) => match never {},
+    };
+    set_attributes(tree.as_fd(), mount)?;
+    let on = path::make(STEP, root.as_fd(), mount.destination, kind, mount.no_symlinks)?;
+    if mount.copy_up {
+        copy_up::copy(on.as_fd(), tree.as_fd(), mount.destination)?;
+    }
+    attach(STEP, tree.as_fd(), on.as_fd(), mount.destination.to_bytes())?;
+    // After it is attached: what is shared before would be shared with the tree that it was taken from.
+    set_propagation(&tree, mount)
+}
+
+fn kind_of(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<Kind> {
+    use rustix::fs::FileType;
+    let mode = rustix::fs::fstat(tree).at(STEP, c"fstat", mount.destination.to_bytes())?.st_mode;
+    Ok(if FileType::from_raw_mode(mode) == FileType::Directory {
+        Kind::Directory
+    } else {
+        Kind::File
+    })
+}
+
+fn set_attributes(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<()> {
+    let detail = mount.destination.to_bytes();
+    for (recursive, set, clear) in
+        [(true, mount.set_recursive, mount.clear_recursive), (false, mount.set, mount.clear)]
+    {
+        if set | clear != 0 {
+            let attr = MountAttr { set, clear, ..MountAttr::default() };
+            call::mount_setattr(tree, recursive, attr).at(STEP, c"mount_setattr", detail)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_propagation(tree: &OwnedFd, mount: &MountView<'_>) -> Result<()> {
+    const MS_REC: u64 = 1 << 14;
+    for flags in mount.propagation {
+        let attr = MountAttr { propagation: flags & !MS_REC, ..MountAttr::default() };
+        call::mount_setattr(tree.as_fd(), flags & MS_REC != 0, attr).at(
+            STEP,
+            c"mount_setattr(propagation)",
+            mount.destination.to_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+/// `remount`: only attributes of what is mounted there already.
+fn remount(root: &Root, mount: &MountView<'_>) -> Result<()> {
+    let detail = mount.destination.to_bytes();
+    let on = path::find(root.as_fd(), mount.destination).at(STEP, c"openat2", detail)?;
+    let Some(on) = on else { return Err(Errno::NOENT).at(STEP, c"remount", detail) };
+    set_attributes(on.as_fd(), mount)?;
+    set_propagation(&on, mount)
+}
+
+/// A link beside the v1 hierarchies for a controller that shares one.
+fn link(root: &Root, mount: &MountView<'_>, target: &core::ffi::CStr) -> Result<()> {
+    let (directory, name) = path::parent(STEP, root.as_fd(), mount.destination)?;
+    match rustix::fs::symlinkat(target, &directory, name) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno).at(STEP, c"symlinkat", mount.destination.to_bytes()),
+    }
+}

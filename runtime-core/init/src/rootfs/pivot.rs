@@ -1,0 +1,55 @@
+//! Making the root mount the root directory.
+
+use rustix::fd::AsFd;
+use rustix::mount::UnmountFlags;
+use teu_wire::Step;
+
+use super::Root;
+use crate::fail::{At, Result};
+use crate::sys::call::{self, MountAttr};
+
+/// Makes the root mount read-only, and only it: volumes below keep what they were given.
+///
+/// # Errors
+/// mount_setattr(2) failed.
+pub fn make_read_only(root: &Root) -> Result<()> {
+    let attr = MountAttr { set: 1, ..MountAttr::default() };
+    call::mount_setattr(root.as_fd(), false, attr).at(Step::ReadOnlyRoot, c"mount_setattr", b"/")
+}
+
+/// pivot_root(2) onto itself: the old root ends up on top of the new one, without a directory for it, and is
+/// taken away there with everything of the host.
+///
+/// # Errors
+/// A call failed; EINVAL on the initial ramfs, where `--no-pivot` is for.
+pub fn pivot(root: &Root) -> Result<()> {
+    let step = Step::Switch;
+    rustix::process::fchdir(root.as_fd()).at(step, c"fchdir", b"/")?;
+    rustix::process::pivot_root(c".", c".").at(step, c"pivot_root", b"")?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH).at(step, c"umount2(old root)", b"")?;
+    rustix::process::chdir(c"/").at(step, c"chdir", b"/")
+}
+
+/// Moves the root mount over the root of the namespace, and changes into it: for the initial ramfs, which
+/// cannot be pivoted away from. What it covers stays mounted, unreachable by path.
+///
+/// # Errors
+/// A call failed.
+pub fn move_root(root: &Root) -> Result<()> {
+    let step = Step::Switch;
+    rustix::process::fchdir(root.as_fd()).at(step, c"fchdir", b"/")?;
+    rustix::mount::mount_move(c".", c"/").at(step, c"mount(MS_MOVE)", b"/")?;
+    rustix::process::chroot(c".").at(step, c"chroot", b"")?;
+    rustix::process::chdir(c"/").at(step, c"chdir", b"/")
+}
+
+/// Changes into the root directory only: the mount namespace is not the container's own.
+///
+/// # Errors
+/// A call failed.
+pub fn chroot(root: &Root) -> Result<()> {
+    let step = Step::Switch;
+    rustix::process::fchdir(root.as_fd()).at(step, c"fchdir", b"/")?;
+    rustix::process::chroot(c".").at(step, c"chroot", b"")?;
+    rustix::process::chdir(c"/").at(step, c"chdir", b"/")
+}

@@ -1,0 +1,506 @@
+//! System calls that rustix lacks, one function each; safe, because each keeps the contract of its call.
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char, c_int};
+use core::mem::MaybeUninit;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+
+use super::raw::syscall;
+
+type Result<T> = core::result::Result<T, Errno>;
+
+// Numbers of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl).
+const SENDMSG: u32 = 46;
+const FORK: u32 = 57;
+const EXECVE: u32 = 59;
+const EXIT: u32 = 60;
+const GETCWD: u32 = 79;
+const SETFSUID: u32 = 122;
+const SETFSGID: u32 = 123;
+const PERSONALITY: u32 = 135;
+const PRCTL: u32 = 157;
+const SETGROUPS: u32 = 116;
+const RT_SIGACTION: u32 = 13;
+const RT_SIGPROCMASK: u32 = 14;
+const IOCTL: u32 = 16;
+const EXIT_GROUP: u32 = 231;
+const SET_MEMPOLICY: u32 = 238;
+const KEYCTL: u32 = 250;
+const IOPRIO_SET: u32 = 251;
+const UNSHARE: u32 = 272;
+const PRLIMIT64: u32 = 302;
+const SETNS: u32 = 308;
+const SCHED_SETATTR: u32 = 314;
+const SECCOMP: u32 = 317;
+const CLONE3: u32 = 435;
+const CLOSE_RANGE: u32 = 436;
+const FACCESSAT2: u32 = 439;
+const MOUNT_SETATTR: u32 = 442;
+
+fn fd(fd: impl AsFd) -> usize {
+    fd.as_fd().as_raw_fd() as usize
+}
+
+/// A descriptor that init was born with.
+///
+/// The numbers come from the plan and are open by the caller's promise; they stay open until execve.
+pub fn inherited(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: init closes none of the planned descriptors but through `take`, so they stay open for as long
+    // as it lives.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// A descriptor that init was born with, to be closed when it has served.
+pub fn take(number: i32) -> OwnedFd {
+    // SAFETY: each planned descriptor is taken in one place only.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// _exit(2).
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        let _gone = unsafe { syscall(EXIT_GROUP, [status as usize, 0, 0, 0, 0, 0]) };
+        // SAFETY: ends the thread, should the former not exist.
+        let _gone = unsafe { syscall(EXIT, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Says something where somebody may read it, and cannot fail.
+pub fn write_stderr(text: &[u8]) {
+    let _said = rustix::io::write(inherited(2), text);
+}
+
+/// The bytes of a memory file, mapped for as long as the process lives.
+pub fn map(file: BorrowedFd<'_>, length: usize) -> Result<&'static [u8]> {
+    use rustix::mm::{MapFlags, ProtFlags};
+    // SAFETY: a new private mapping at an address of the kernel's choice.
+    let at = unsafe {
+        rustix::mm::mmap(
+            core::ptr::null_mut(),
+            length,
+            ProtFlags::READ,
+            MapFlags::PRIVATE,
+            file,
+            0,
+        )?
+    };
+    // SAFETY: the mapping has that length and is never unmapped; nobody else has the file.
+    Ok(unsafe { core::slice::from_raw_parts(at.cast(), length) })
+}
+
+/// Fresh zeroed words, for as long as the process lives.
+pub fn words(count: usize) -> Result<&'static mut [usize]> {
+    use rustix::mm::{MapFlags, ProtFlags};
+    let bytes = count.max(1) * size_of::<usize>();
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice.
+    let at = unsafe {
+        rustix::mm::mmap_anonymous(
+            core::ptr::null_mut(),
+            bytes,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE,
+        )?
+    };
+    // SAFETY: zeroed, aligned to a page, of that length, never unmapped, handed out once.
+    Ok(unsafe { core::slice::from_raw_parts_mut(at.cast(), count) })
+}
+
+/// close_range(2) with CLOSE_RANGE_CLOEXEC.
+pub fn cloexec_from(first: u32) -> Result<()> {
+    const CLOSE_RANGE_CLOEXEC: usize = 4;
+    // SAFETY: changes flags of this process's descriptors.
+    unsafe {
+        syscall(CLOSE_RANGE, [first as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0])
+    }
+    .map(drop)
+}
+
+/// Empties the signal mask and lets SIGPIPE do what it does by default: the caller may ignore it, and that
+/// would stay so across execve.
+pub fn default_signals() -> Result<()> {
+    let none = 0_u64;
+    const SIGPIPE: usize = 13;
+    let default = [0_u64; 4];
+    // SAFETY: the kernel reads a zeroed struct sigaction: SIG_DFL.
+    unsafe { syscall(RT_SIGACTION, [SIGPIPE, default.as_ptr() as usize, 0, 8, 0, 0]) }?;
+    const SIG_SETMASK: usize = 2;
+    // SAFETY: the kernel reads one 8-byte set.
+    unsafe { syscall(RT_SIGPROCMASK, [SIG_SETMASK, &raw const none as usize, 0, 8, 0, 0]) }
+        .map(drop)
+}
+
+/// PR_SET_DUMPABLE 0.
+pub fn close_to_others() -> Result<()> {
+    const PR_SET_DUMPABLE: usize = 4;
+    // SAFETY: a flag of this process.
+    unsafe { syscall(PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// setns(2).
+pub fn setns(namespace: BorrowedFd<'_>, flag: u32) -> Result<()> {
+    // SAFETY: this process has one thread and no state that depends on a namespace.
+    unsafe { syscall(SETNS, [fd(namespace), flag as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// unshare(2) of namespaces.
+pub fn unshare(flags: u32) -> Result<()> {
+    // SAFETY: as `setns`.
+    unsafe { syscall(UNSHARE, [flags as usize, 0, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// struct clone_args (clone3(2)), as far as it is used here.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+
+/// Makes a sibling with the given namespaces: in it, None comes back; here, its pidfd.
+pub fn clone_sibling(namespaces: u64) -> Result<Option<OwnedFd>> {
+    const CLONE_PIDFD: u64 = 0x1000;
+    const CLONE_PARENT: u64 = 0x8000;
+    let mut pidfd: c_int = -1;
+    let args = CloneArgs {
+        flags: namespaces | CLONE_PIDFD | CLONE_PARENT,
+        pidfd: &raw mut pidfd as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: without CLONE_VM the child has a copy of everything, this stack too.
+    let pid =
+        unsafe { syscall(CLONE3, [&raw const args as usize, size_of::<CloneArgs>(), 0, 0, 0, 0]) }?;
+    Ok((pid != 0).then(|| take(pidfd)))
+}
+
+/// fork(2): in the child, None comes back; here, its pid.
+pub fn fork() -> Result<Option<i32>> {
+    // SAFETY: one thread, and the child has a copy of everything.
+    let pid = unsafe { syscall(FORK, [0; 6]) }?;
+    Ok((pid != 0).then_some(pid as i32))
+}
+
+/// execve(2) with arrays of pointers that end with a null one; comes back only to say why not.
+pub fn execve(path: &CStr, argv: &[usize], envp: &[usize]) -> Errno {
+    let ended = |array: &[usize]| array.last() == Some(&0);
+    if !ended(argv) || !ended(envp) {
+        return Errno::INVAL;
+    }
+    // SAFETY: both arrays end with null; their other words are made from `&CStr` by the callers.
+    match unsafe {
+        syscall(
+            EXECVE,
+            [path.as_ptr() as usize, argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0, 0],
+        )
+    } {
+        Err(errno) => errno,
+        Ok(_) => Errno::INVAL,
+    }
+}
+
+/// struct mount_attr (mount_setattr(2)).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MountAttr {
+    /// MOUNT_ATTR_* to set.
+    pub set: u64,
+    /// MOUNT_ATTR_* to clear.
+    pub clear: u64,
+    /// MS_* propagation.
+    pub propagation: u64,
+    /// A user namespace for an idmapped mount.
+    pub userns: u64,
+}
+
+/// mount_setattr(2) on a mount by descriptor.
+pub fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attr: MountAttr) -> Result<()> {
+    const AT_EMPTY_PATH: usize = 0x1000;
+    const AT_RECURSIVE: usize = 0x8000;
+    let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    // SAFETY: the kernel reads an empty path and `attr`.
+    unsafe {
+        syscall(
+            MOUNT_SETATTR,
+            [
+                fd(mount),
+                c"".as_ptr() as usize,
+                flags,
+                &raw const attr as usize,
+                size_of::<MountAttr>(),
+                0,
+            ],
+        )
+    }
+    .map(drop)
+}
+
+/// seccomp(2), SECCOMP_SET_MODE_FILTER; with SECCOMP_FILTER_FLAG_NEW_LISTENER the listener comes back.
+pub fn seccomp(flags: u32, program: &[u8]) -> Result<Option<OwnedFd>> {
+    const SET_MODE_FILTER: usize = 1;
+    const NEW_LISTENER: u32 = 8;
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        filter: *const u8,
+    }
+    let length = u16::try_from(program.len() / 8).map_err(|_| Errno::INVAL)?;
+    let program = Program { length, filter: program.as_ptr() };
+    // SAFETY: the kernel copies `length` instructions of 8 bytes.
+    let got = unsafe {
+        syscall(SECCOMP, [SET_MODE_FILTER, flags as usize, &raw const program as usize, 0, 0, 0])
+    }?;
+    Ok((flags & NEW_LISTENER != 0).then(|| take(got as i32)))
+}
+
+/// KEYCTL_JOIN_SESSION_KEYRING (keyctl(2)): the new keyring's number.
+pub fn join_session_keyring(name: &CStr) -> Result<i32> {
+    const JOIN_SESSION_KEYRING: usize = 1;
+    // SAFETY: the kernel reads a NUL-terminated name.
+    unsafe { syscall(KEYCTL, [JOIN_SESSION_KEYRING, name.as_ptr() as usize, 0, 0, 0, 0]) }
+        .map(|key| key as i32)
+}
+
+/// KEYCTL_SETPERM.
+pub fn set_key_permissions(key: i32, permissions: u32) -> Result<()> {
+    const SETPERM: usize = 5;
+    // SAFETY: numbers only.
+    unsafe { syscall(KEYCTL, [SETPERM, key as usize, permissions as usize, 0, 0, 0]) }.map(drop)
+}
+
+/// setfsuid(2) and setfsgid(2): whose rights decide over files.
+pub fn set_fs_ids(uid: u32, gid: u32) {
+    // SAFETY: numbers only; these calls report nothing.
+    let _before = unsafe { syscall(SETFSGID, [gid as usize, 0, 0, 0, 0, 0]) };
+    // SAFETY: as above. The user comes last: with it go the capabilities over files.
+    let _before = unsafe { syscall(SETFSUID, [uid as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// Whether this thread's file ids may execute it (faccessat2(2), X_OK with AT_EACCESS).
+pub fn may_execute(path: &CStr) -> Result<()> {
+    const AT_FDCWD: isize = -100;
+    const X_OK: usize = 1;
+    const AT_EACCESS: usize = 0x200;
+    // SAFETY: the kernel reads a NUL-terminated path.
+    unsafe {
+        syscall(FACCESSAT2, [AT_FDCWD as usize, path.as_ptr() as usize, X_OK, AT_EACCESS, 0, 0])
+    }
+    .map(drop)
+}
+
+/// setgroups(2) of this thread.
+pub fn setgroups(groups: &[u32]) -> Result<()> {
+    // SAFETY: the kernel reads that many ids.
+    unsafe { syscall(SETGROUPS, [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// prlimit(2) on this process.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = [soft, hard];
+    // SAFETY: the kernel reads one struct rlimit64.
+    unsafe { syscall(PRLIMIT64, [0, resource as usize, limit.as_ptr() as usize, 0, 0, 0]) }
+        .map(drop)
+}
+
+/// struct sched_attr (sched_setattr(2)).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SchedAttr {
+    /// Size of the struct.
+    pub size: u32,
+    /// SCHED_*.
+    pub policy: u32,
+    /// SCHED_FLAG_*.
+    pub flags: u64,
+    /// Nice value.
+    pub nice: i32,
+    /// Static priority.
+    pub priority: u32,
+    /// Nanoseconds.
+    pub runtime: u64,
+    /// Nanoseconds.
+    pub deadline: u64,
+    /// Nanoseconds.
+    pub period: u64,
+}
+
+/// sched_setattr(2).
+pub fn sched_setattr(attr: SchedAttr) -> Result<()> {
+    let attr = SchedAttr { size: size_of::<SchedAttr>() as u32, ..attr };
+    // SAFETY: the kernel reads `size` bytes.
+    unsafe { syscall(SCHED_SETATTR, [0, &raw const attr as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// ioprio_set(2) for this process.
+pub fn ioprio_set(value: u32) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: usize = 1;
+    // SAFETY: numbers only.
+    unsafe { syscall(IOPRIO_SET, [IOPRIO_WHO_PROCESS, 0, value as usize, 0, 0, 0]) }.map(drop)
+}
+
+/// set_mempolicy(2).
+pub fn set_mempolicy(mode: u32, nodes: &[u64]) -> Result<()> {
+    let bits = nodes.len() * 64;
+    let mask = if nodes.is_empty() { 0 } else { nodes.as_ptr() as usize };
+    // The kernel reads one bit less than it is told.
+    let count = if bits == 0 { 0 } else { bits + 1 };
+    // SAFETY: the kernel reads `bits` bits.
+    unsafe { syscall(SET_MEMPOLICY, [mode as usize, mask, count, 0, 0, 0]) }.map(drop)
+}
+
+/// personality(2).
+pub fn personality(persona: u64) -> Result<()> {
+    // SAFETY: a number.
+    unsafe { syscall(PERSONALITY, [persona as usize, 0, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// PR_CAPBSET_DROP.
+pub fn drop_bounding(capability: u32) -> Result<()> {
+    const PR_CAPBSET_DROP: usize = 24;
+    // SAFETY: a number.
+    unsafe { syscall(PRCTL, [PR_CAPBSET_DROP, capability as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// PR_CAP_AMBIENT: raise one, or with none clear all.
+pub fn ambient(capability: Option<u32>) -> Result<()> {
+    const PR_CAP_AMBIENT: usize = 47;
+    const RAISE: usize = 2;
+    const CLEAR_ALL: usize = 4;
+    let args = match capability {
+        Some(capability) => [PR_CAP_AMBIENT, RAISE, capability as usize, 0, 0, 0],
+        None => [PR_CAP_AMBIENT, CLEAR_ALL, 0, 0, 0, 0],
+    };
+    // SAFETY: numbers.
+    unsafe { syscall(PRCTL, args) }.map(drop)
+}
+
+/// capset(2) of this thread.
+pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    const CAPSET: u32 = 126;
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let half = |set: u64, at: u32| (set >> (32 * at)) as u32;
+    let mut data = [0_u32; 6];
+    for at in 0..2 {
+        data[at as usize * 3] = half(effective, at);
+        data[at as usize * 3 + 1] = half(permitted, at);
+        data[at as usize * 3 + 2] = half(inheritable, at);
+    }
+    // SAFETY: the kernel reads the header and two structs of three words.
+    unsafe { syscall(CAPSET, [header.as_ptr() as usize, data.as_ptr() as usize, 0, 0, 0, 0]) }
+        .map(drop)
+}
+
+/// getcwd(2): the length with the NUL.
+pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the kernel writes at most the length of the buffer.
+    unsafe { syscall(GETCWD, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) }
+}
+
+/// SIOCSIFFLAGS for the loopback interface: up (netdevice(7)).
+pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
+    const SIOCSIFFLAGS: usize = 0x8914;
+    const IFF_UP: u16 = 1;
+    const IFF_RUNNING: u16 = 0x40;
+    let mut request = [0_u8; 40];
+    request[..2].copy_from_slice(b"lo");
+    request[16..18].copy_from_slice(&(IFF_UP | IFF_RUNNING).to_ne_bytes());
+    // SAFETY: struct ifreq has 40 bytes.
+    unsafe { syscall(IOCTL, [fd(socket), SIOCSIFFLAGS, request.as_ptr() as usize, 0, 0, 0]) }
+        .map(drop)
+}
+
+/// sendmsg(2) with one descriptor as SCM_RIGHTS: exactly one, as receivers of consoles demand.
+pub fn send_with_descriptor(
+    socket: BorrowedFd<'_>,
+    data: &[u8],
+    passed: BorrowedFd<'_>,
+) -> Result<()> {
+    #[repr(C)]
+    struct IoVec(*const u8, usize);
+    #[repr(C)]
+    struct Control {
+        length: usize,
+        level: c_int,
+        kind: c_int,
+        descriptor: c_int,
+        padding: c_int,
+    }
+    #[repr(C)]
+    struct Header {
+        name: usize,
+        name_length: u32,
+        vectors: *const IoVec,
+        vector_count: usize,
+        control: *const Control,
+        control_length: usize,
+        flags: c_int,
+    }
+    const SOL_SOCKET: c_int = 1;
+    const SCM_RIGHTS: c_int = 1;
+    const MSG_NOSIGNAL: usize = 0x4000;
+    let vector = IoVec(data.as_ptr(), data.len());
+    let control = Control {
+        length: 20,
+        level: SOL_SOCKET,
+        kind: SCM_RIGHTS,
+        descriptor: passed.as_raw_fd(),
+        padding: 0,
+    };
+    let header = Header {
+        name: 0,
+        name_length: 0,
+        vectors: &raw const vector,
+        vector_count: 1,
+        control: &raw const control,
+        control_length: size_of::<Control>(),
+        flags: 0,
+    };
+    // SAFETY: header, vector and control are laid out as struct msghdr, iovec and cmsghdr (cmsg(3)).
+    unsafe { syscall(SENDMSG, [fd(socket), &raw const header as usize, MSG_NOSIGNAL, 0, 0, 0]) }
+        .map(drop)
+}
+
+/// The words of an argument array: pointers to strings of the plan, which lives as long as the process.
+pub fn pointer(text: &'static CStr) -> usize {
+    let at: *const c_char = text.as_ptr();
+    at as usize
+}
+
+/// Uninitialised bytes for a buffer that the kernel fills.
+pub fn buffer<const N: usize>() -> [MaybeUninit<u8>; N] {
+    [const { MaybeUninit::uninit() }; N]
+}
+
+/// TIOCGPTN: which of the devpts it is.
+pub fn terminal_number(master: BorrowedFd<'_>) -> Result<u32> {
+    const TIOCGPTN: usize = 0x8004_5430;
+    let mut number = 0_u32;
+    // SAFETY: the kernel writes one unsigned int.
+    unsafe { syscall(IOCTL, [fd(master), TIOCGPTN, &raw mut number as usize, 0, 0, 0]) }
+        .map(|_| number)
+}
+
+/// dup3(2) onto a standard stream.
+pub fn duplicate_to(from: BorrowedFd<'_>, number: i32) -> Result<()> {
+    const DUP2: u32 = 33;
+    // SAFETY: the standard streams are owned by nobody in this program.
+    unsafe { syscall(DUP2, [fd(from), number as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Keeps a NUL-terminated text in words that live as long as the process.
+pub fn keep(space: &'static mut [usize], text: &[u8]) -> &'static CStr {
+    let length = text.len().min(size_of_val(space));
+    // SAFETY: a slice of words is as many bytes, borrowed for ever.
+    let bytes = unsafe {
+        core::slice::from_raw_parts_mut(space.as_mut_ptr().cast::<u8>(), size_of_val(space))
+    };
+    bytes[..length].copy_from_slice(&text[..length]);
+    CStr::from_bytes_until_nul(bytes).unwrap_or(c"")
+}
