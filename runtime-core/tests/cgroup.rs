@@ -194,7 +194,6 @@ fn limits_read_back() {
     assert_eq!(cgroup.record.oom_kills(), Some(0));
     let mut child = spawn(&cgroup, &prepared, "");
     assert!(cgroup.record.memory_usage() > Some(0) && cgroup.record.memory_peak() > Some(0));
-
     // The same cgroup again, lower and then higher than before: both orders of limit and swap.
     cgroup.record.kill_all().unwrap();
     child.wait().unwrap();
