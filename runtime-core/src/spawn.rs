@@ -44,12 +44,12 @@ pub(crate) fn spawn(plan: &InitPlan, birth: &Birth<'_>) -> Result<Stubbed> {
     let mut keep = numbers(&birth.fds);
     keep.push(plan.as_raw_fd());
     keep.extend((0..birth.preserve).map(|n| n.cast_signed() + 3));
-    crate::sys::clone::spawn(&Start {
+    crate::sys::clone::spawn(Start {
         namespaces: u64::from(birth.namespaces),
         cgroup: birth.cgroup,
         link: birth.link,
         program: program()?,
-        argument: &argument,
+        argument,
         wait_for_maps: birth.wait_for_maps,
         keep,
     })
@@ -57,7 +57,7 @@ pub(crate) fn spawn(plan: &InitPlan, birth: &Birth<'_>) -> Result<Stubbed> {
 
 fn numbers(fds: &Fds) -> Vec<i32> {
     let lists = [&fds.stdio, &fds.tasks, &fds.namespaces, &fds.trees];
-    [fds.link, fds.gate, fds.console, fds.root, fds.bundle]
+    [fds.link, fds.gate, fds.console]
         .into_iter()
         .chain(lists.into_iter().flatten().copied())
         .filter(|fd| *fd > 2)

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{CWD, FileType};
 use rustix::mount::OpenTreeFlags;
 use teu_wire::InitPlan;
 
@@ -15,24 +15,21 @@ use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::rootfs::TreeSource;
 use crate::sys::mount::{MountAttr, mount_setattr_recursive};
 
-/// The directory that the root is mounted on.
+/// Checks the directory that the root is mounted on, which init opens again in its own mount namespace.
 ///
 /// # Errors
 /// root.path is not a directory.
-pub(crate) fn open_root(path: &Path) -> Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| {
-            let what = match errno {
-                rustix::io::Errno::NOENT => {
-                    format!("{}: no such file or directory", path.display())
-                }
-                rustix::io::Errno::NOTDIR => format!("{} is not a directory", path.display()),
-                other => {
-                    return Error::os(format!("open({})", path.display()), other).at("root.path");
-                }
-            };
-            Error::spec("root.path", what)
-        })
+pub(crate) fn check_root(path: &Path) -> Result<()> {
+    let found = rustix::fs::stat(path).map_err(|errno| match errno {
+        rustix::io::Errno::NOENT => {
+            Error::spec("root.path", format_args!("{}: no such file or directory", path.display()))
+        }
+        other => Error::os(format!("stat({})", path.display()), other).at("root.path"),
+    })?;
+    if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+        return Ok(());
+    }
+    Err(Error::spec("root.path", format_args!("{} is not a directory", path.display())))
 }
 
 /// Opens every tree of the plan, in order, and tells the plan which of them are directories.

@@ -92,7 +92,7 @@ fn create(
             call::exit(0);
         }
     }
-    hook::run(Stage::CreateContainer, &plan.hooks, Some(call::inherited(fds.bundle)))?;
+    hook::run(Stage::CreateContainer, &plan.hooks)?;
 
     // After the hooks: they make the network interfaces that net.* parameters name.
     for (index, sysctl) in plan.sysctls.iter().enumerate() {
@@ -136,7 +136,7 @@ fn build_root(
     placed: &mut bool,
 ) -> Result<Root> {
     // Before the first mount: none may appear on the host (mount_namespaces(7)).
-    rootfs::propagation::prepare(rootfs, call::inherited(fds.root))?;
+    rootfs::propagation::prepare(rootfs)?;
     let root = Root::mount(rootfs, fds)?;
     // Modes of device nodes and mount points are as given.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
@@ -215,8 +215,8 @@ fn close_foreign(fds: &FdsView<'_>) {
     for list in [fds.tasks, fds.namespaces, fds.trees] {
         list.into_iter().for_each(|number| drop(call::take(number)));
     }
-    for number in [fds.console, fds.root, fds.bundle].into_iter().filter(|number| *number >= 0) {
-        drop(call::take(number));
+    if fds.console >= 0 {
+        drop(call::take(fds.console));
     }
 }
 
@@ -245,7 +245,7 @@ fn become_workload(
     ready: &Ready,
 ) -> Result<core::convert::Infallible> {
     let process = &plan.process;
-    hook::run(Stage::StartContainer, &plan.hooks, None)?;
+    hook::run(Stage::StartContainer, &plan.hooks)?;
 
     // As long as the write is a privileged one; it takes effect with execve.
     process::set_label(process, ready.labels.as_ref().map(AsFd::as_fd))?;

@@ -3,8 +3,10 @@
 //! A hook reads the state from memory and writes into memory, so neither one that does not read nor one whose
 //! grandchild keeps writing can hold up the container.
 
+use core::ffi::CStr;
+
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
@@ -26,13 +28,14 @@ pub enum Stage {
 ///
 /// # Errors
 /// A hook failed: how it ended, and the last of what it said.
-pub fn run(stage: Stage, hooks: &HooksView<'static>, cwd: Option<BorrowedFd<'_>>) -> Result<()> {
-    let (list, head, step) = match stage {
+pub fn run(stage: Stage, hooks: &HooksView<'static>) -> Result<()> {
+    let (list, head, step, cwd) = match stage {
         Stage::CreateContainer => {
-            (hooks.create_container, hooks.creating_state, Step::CreateContainerHook)
+            (hooks.create_container, hooks.creating_state, Step::CreateContainerHook, hooks.bundle)
         }
+        // The bundle is not to be seen any more.
         Stage::StartContainer => {
-            (hooks.start_container, hooks.created_state, Step::StartContainerHook)
+            (hooks.start_container, hooks.created_state, Step::StartContainerHook, c"/")
         }
     };
     for (index, hook) in list.iter().enumerate() {
@@ -42,12 +45,7 @@ pub fn run(stage: Stage, hooks: &HooksView<'static>, cwd: Option<BorrowedFd<'_>>
     Ok(())
 }
 
-fn run_one(
-    step: Step,
-    hook: &HookView<'static>,
-    state: [&[u8]; 2],
-    cwd: Option<BorrowedFd<'_>>,
-) -> Result<()> {
+fn run_one(step: Step, hook: &HookView<'static>, state: [&[u8]; 2], cwd: &CStr) -> Result<()> {
     let path = hook.path.to_bytes();
     let memory =
         |name| rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC).at(step, c"memfd_create", path);
@@ -89,7 +87,7 @@ fn become_hook(
     hook: &HookView<'_>,
     input: &OwnedFd,
     output: &OwnedFd,
-    cwd: Option<BorrowedFd<'_>>,
+    cwd: &CStr,
     argv: &[usize],
     envp: &[usize],
 ) -> ! {
@@ -98,9 +96,11 @@ fn become_hook(
     for (number, stream) in streams.into_iter().enumerate() {
         ready = ready.and_then(|()| call::duplicate_to(stream, number as i32));
     }
-    if let Some(cwd) = cwd {
-        ready = ready.and_then(|()| rustix::process::fchdir(cwd));
-    }
+    // Root of a user namespace may have no way to the bundle.
+    ready = ready.and_then(|()| match rustix::process::chdir(cwd) {
+        Err(Errno::ACCESS) => rustix::process::chdir(c"/"),
+        other => other,
+    });
     let errno = match ready {
         Ok(()) => call::execve(hook.path, argv, envp),
         Err(errno) => errno,

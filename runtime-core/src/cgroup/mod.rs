@@ -7,9 +7,6 @@
 //! `tasks` files it is handed, because writing a pid to `cgroup.procs` costs an RCU grace period.
 //! It does not mount cgroup file systems inside the container; that is the root file system's work.
 
-// Unsafe code lives in `sys/` only; this file belongs to that folder and is used by nobody else.
-#[path = "../sys/bpf.rs"]
-mod bpf;
 mod destroy;
 mod device;
 mod file;

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::device::{self, DeviceProgram};
-use super::{Controller, HierarchyPlan, bpf, file};
+use super::{Controller, HierarchyPlan, file};
+use crate::sys::bpf;
 use crate::error::{Context, Error, OsResult, Result};
 
 /// Makes the controllers available in the cgroup `path`, from the top down.

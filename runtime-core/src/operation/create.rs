@@ -114,7 +114,7 @@ fn build<'a>(
     let stdio = stdio(&options.stdio)?;
     let stubbed = around::inside(&around, || {
         let mut init = plan.init.clone();
-        let root = tree::open_root(&bundle.root()?)?;
+        tree::check_root(&bundle.root()?)?;
         let trees = tree::open_all(&plan.trees, &mut init)?;
         let number = |fd: &OwnedFd| fd.as_raw_fd();
         let fds = Fds {
@@ -125,8 +125,6 @@ fn build<'a>(
             tasks: cgroups.tasks().iter().map(number).collect(),
             namespaces: joined.iter().map(|(_, fd)| fd.as_raw_fd()).collect(),
             trees: trees.iter().map(number).collect(),
-            root: number(&root),
-            bundle: number(&bundle.directory),
         };
         spawn::spawn(
             &init,
@@ -153,6 +151,8 @@ fn build<'a>(
     drop(stubbed);
 
     serve::until_ready(&mut child, plan, bundle, record, undo)?;
+    // What would have kept init out: a limit of no processes at all.
+    cgroups.joined()?;
     commit(entry, &child, options, record, undo)?;
     Ok(child)
 }

@@ -5,7 +5,7 @@
 //! local storage, no libc. That makes it sound in a process with any number of threads.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -46,8 +46,11 @@ struct Stub {
     program: i32,
     wait_for_maps: bool,
     keep: Vec<i32>,
-    argv: [*const c_char; 3],
-    envp: [*const c_char; 1],
+    /// Owned here: `argv` points to it.
+    argument: CString,
+    /// Addresses, as execveat reads them.
+    argv: [usize; 3],
+    envp: [usize; 1],
     failed_at: AtomicI32,
     errno: AtomicI32,
     /// Cleared, with a futex wake, by the kernel when the child no longer uses this memory
@@ -67,7 +70,7 @@ pub(crate) struct Start<'a> {
     /// The program, in an executable descriptor.
     pub program: BorrowedFd<'a>,
     /// Its only argument.
-    pub argument: &'a CStr,
+    pub argument: CString,
     /// A new user namespace: wait for a byte on the link before anything needs an identity.
     pub wait_for_maps: bool,
     /// The descriptors that the program gets; all others from 3 up are closed by execve.
@@ -92,7 +95,8 @@ impl std::fmt::Debug for Stubbed {
 /// The stack and the data of the stub. Dropping it waits until the child has left them.
 struct Memory {
     stub: Box<Stub>,
-    stack: *mut libc::c_void,
+    /// The address of the mapping.
+    stack: usize,
 }
 
 impl Memory {
@@ -123,7 +127,7 @@ impl Drop for Memory {
         self.wait();
         // SAFETY: the mapping was made by `spawn` with this address and length, and the child, its only
         // user, has left it.
-        unsafe { libc::munmap(self.stack, STACK) };
+        unsafe { libc::munmap(self.stack as *mut libc::c_void, STACK) };
     }
 }
 
@@ -150,7 +154,7 @@ impl Stubbed {
 ///
 /// # Errors
 /// mmap(2) or clone3(2) failed; there is no process then.
-pub(crate) fn spawn(start: &Start<'_>) -> Result<Stubbed> {
+pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
     // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
     let stack = unsafe {
         libc::mmap(
@@ -165,18 +169,20 @@ pub(crate) fn spawn(start: &Start<'_>) -> Result<Stubbed> {
     if stack == libc::MAP_FAILED {
         return Err(std::io::Error::last_os_error()).call(|| "mmap(stack)");
     }
-    let stub = Box::new(Stub {
+    let mut stub = Box::new(Stub {
         link: start.link.as_raw_fd(),
         program: start.program.as_raw_fd(),
         wait_for_maps: start.wait_for_maps,
-        keep: start.keep.clone(),
-        argv: [c"teu-init".as_ptr(), start.argument.as_ptr(), std::ptr::null()],
-        envp: [std::ptr::null()],
+        keep: start.keep,
+        argument: start.argument,
+        argv: [c"teu-init".as_ptr() as usize, 0, 0],
+        envp: [0],
         failed_at: AtomicI32::new(0),
         errno: AtomicI32::new(0),
         alive: AtomicU32::new(0),
     });
-    let memory = Memory { stub, stack };
+    stub.argv[1] = stub.argument.as_ptr() as usize;
+    let memory = Memory { stub, stack: stack as usize };
     let mut pidfd: i32 = -1;
     let args = CloneArgs {
         flags: CLONE_VM

@@ -1,5 +1,6 @@
 //! The only unsafe code of the library: one unsafe operation a block, each with the contract it keeps.
 
+pub(crate) mod bpf;
 pub(crate) mod clone;
 pub(crate) mod mount;
 pub(crate) mod namespace;

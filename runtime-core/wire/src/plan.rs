@@ -24,10 +24,6 @@ wire_struct! {
         namespaces: Many<i32>,
         /// The mount trees that the plan names by their place in this list.
         trees: Many<i32>,
-        /// The directory that the root is mounted on.
-        root: i32,
-        /// The bundle, working directory of the hooks that run before the root is switched.
-        bundle: i32,
     }
 }
 
@@ -90,6 +86,8 @@ wire_struct! {
 wire_struct! {
     /// The hooks that run in the container's namespaces, and the state that they read.
     Hooks / HooksView {
+        /// The bundle: the working directory of createContainer hooks.
+        bundle: Text,
         /// hooks.createContainer.
         create_container: Many<Hook>,
         /// hooks.startContainer.

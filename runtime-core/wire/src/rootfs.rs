@@ -9,6 +9,8 @@ use crate::macros::{wire_enum, wire_struct};
 wire_struct! {
     /// What the container stands on.
     Rootfs / RootfsView {
+        /// root.path, absolute: the root is mounted there, where hooks look for it.
+        path: Text,
         /// MS_* propagation for all mounts of the namespace before the first is made; 0 leaves them as they are.
         propagation: u64,
         /// The parent of the root alone is made private, because pivot_root(2) refuses a shared one.
@@ -41,7 +43,7 @@ wire_enum! {
         Tree(u32) = 0,
         /// A filesystem mounted on root.path: the layered root, or any other mount whose destination is `/`.
         Filesystem(Filesystem) = 1,
-        /// No mount namespace of its own: root.path as it is.
+        /// The mount namespace is not the container's own: root.path as it is.
         Directory(()) = 2,
     }
 }

@@ -81,6 +81,7 @@ fn make_empty() -> Result<OwnedFd> {
     let at = |call| move |errno: Errno| Fail::call(Step::Mask, call, errno, b"tmpfs");
     let context =
         rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(at(c"fsopen"))?;
+    rustix::mount::fsconfig_set_string(&context, c"source", c"tmpfs").map_err(at(c"fsconfig"))?;
     rustix::mount::fsconfig_set_string(&context, c"size", c"0").map_err(at(c"fsconfig"))?;
     rustix::mount::fsconfig_set_string(&context, c"mode", c"555").map_err(at(c"fsconfig"))?;
     rustix::mount::fsconfig_create(&context).map_err(at(c"fsconfig"))?;

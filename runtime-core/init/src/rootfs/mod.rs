@@ -10,7 +10,11 @@ pub mod path;
 pub mod pivot;
 pub mod propagation;
 
+use core::ffi::CStr;
+
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::MoveMountFlags;
 use teu_wire::{FdsView, RootMountView, RootfsView, Step};
 
@@ -22,12 +26,13 @@ use crate::sys::call;
 pub struct Root(OwnedFd);
 
 impl Root {
-    /// Mounts it on the directory that the caller opened.
+    /// Mounts it on root.path, where hooks look for it.
     ///
     /// # Errors
     /// The filesystem or the kernel refused.
     pub fn mount(rootfs: &RootfsView<'static>, fds: &FdsView<'_>) -> Result<Self> {
-        let on = call::inherited(fds.root);
+        let place = open_place(rootfs.path)?;
+        let on = place.as_fd();
         match rootfs.root {
             RootMountView::Tree(place) => {
                 let number = fds.trees.get(place as usize).unwrap_or(-1);
@@ -44,6 +49,21 @@ impl Root {
             RootMountView::Borrowed(never, _) => match never {},
         }
     }
+}
+
+/// Opens root.path, by the one string that is opened here: it is a path of the host, in this process's copy of
+/// the host's mounts, since a descriptor of the caller's would be of the caller's mounts.
+///
+/// # Errors
+/// It is not a directory.
+pub fn open_place(path: &CStr) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        // Root of a user namespace may have no way there; then no hook has one either, and any place will do.
+        Err(Errno::ACCESS) => rustix::fs::open(c"/", flags, Mode::empty()),
+        other => other,
+    }
+    .at(Step::Root, c"open", path.to_bytes())
 }
 
 impl AsFd for Root {

@@ -1,6 +1,6 @@
 //! Mount propagation (mount_namespaces(7)).
 
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::mount::MountPropagationFlags;
 use teu_wire::{RootfsView, Step};
@@ -22,12 +22,13 @@ fn change(step: Step, flags: u64) -> Result<()> {
 ///
 /// # Errors
 /// mount(2) failed.
-pub fn prepare(rootfs: &RootfsView<'_>, root: BorrowedFd<'_>) -> Result<()> {
+pub fn prepare(rootfs: &RootfsView<'_>) -> Result<()> {
     if rootfs.propagation != 0 {
         change(Step::Propagation, rootfs.propagation)?;
     }
     if rootfs.private_parent {
-        make_parent_private(root)?;
+        let place = super::open_place(rootfs.path)?;
+        make_parent_private(place.as_fd())?;
     }
     Ok(())
 }
@@ -51,13 +52,13 @@ fn make_parent_private(root: BorrowedFd<'_>) -> Result<()> {
             .at(step, c"statx", b"")?;
         if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
             let attr = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
-            return call::mount_setattr(rustix::fd::AsFd::as_fd(&here), false, attr).at(
+            return call::mount_setattr(here.as_fd(), false, attr).at(
                 step,
                 c"mount_setattr(MS_PRIVATE)",
                 b"",
             );
         }
-        here = open(rustix::fd::AsFd::as_fd(&here), c"..")?;
+        here = open(here.as_fd(), c"..")?;
     }
 }
 
