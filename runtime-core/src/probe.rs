@@ -15,28 +15,25 @@ const CGROUP1_MAGIC: u32 = 0x0027_e0eb;
 /// # Errors
 /// /proc is not mounted.
 pub(crate) fn host() -> Result<Host> {
+    let (last_capability, bounding) = capabilities();
     Ok(Host {
         cgroup_root: CGROUP_ROOT.into(),
         cgroups: cgroups(Path::new(CGROUP_ROOT))?,
         euid: rustix::process::geteuid().as_raw(),
-        last_capability: last_capability(),
-        bounding: bounding(),
+        last_capability,
+        bounding,
         apparmor: fs::read("/sys/module/apparmor/parameters/enabled")
             .is_ok_and(|text| text.starts_with(b"Y")),
         selinux: Path::new("/sys/fs/selinux/enforce").exists(),
     })
 }
 
-/// The kernel refuses capability numbers that it does not know (prctl(2), PR_CAPBSET_READ), so the last one
-/// is found without reading procfs.
-fn last_capability() -> u8 {
-    (0..64).take_while(|n| crate::sys::process::has_bounding(*n).is_some()).last().unwrap_or(0)
-}
-
-fn bounding() -> u64 {
+/// The highest capability that the kernel knows, and the bounding set. The kernel refuses numbers that it does
+/// not know (prctl(2), PR_CAPBSET_READ), so both are found without reading procfs.
+fn capabilities() -> (u8, u64) {
     (0..64)
-        .filter(|n| crate::sys::process::has_bounding(*n) == Some(true))
-        .fold(0, |set, n| set | 1 << n)
+        .map_while(|number| Some((number, crate::sys::process::has_bounding(number)?)))
+        .fold((0, 0), |(_, set), (number, has)| (number, set | u64::from(has) << number))
 }
 
 fn magic(path: &Path) -> Option<u32> {

@@ -223,10 +223,8 @@ fn close_foreign(fds: &FdsView<'_>) {
 /// Waits to be started; the connection to whoever did it, unless that is the caller on the link.
 fn wait(link: BorrowedFd<'_>, fds: &FdsView<'_>) -> Result<Option<OwnedFd>> {
     match link::hear(link)? {
-        Ok(word) if word == ToInit::Start as u8 => {
-            drop(call::take(fds.gate));
-            Ok(None)
-        }
+        // `run`: the link stays, and tells by its end that the workload runs. There is no gate.
+        Ok(word) if word == ToInit::Start as u8 => Ok(None),
         Ok(word) if word == ToInit::Commit as u8 => {
             // The caller goes its way; from here on the record knows of this process.
             drop(call::take(fds.link));

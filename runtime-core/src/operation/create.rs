@@ -76,7 +76,7 @@ pub(crate) fn create(
     let entry = store.reserve(id, &record)?;
     let mut undo = Undo::new();
     undo.push(|| entry.remove());
-    let made = build(&entry, &plan, &bundle, &host, options, &mut record, &mut undo);
+    let made = build(&entry, &plan, &bundle, &host, (options, goal), &mut record, &mut undo);
     let child = match made {
         Ok(child) => child,
         Err(error) => return Err(undo.because(error)),
@@ -96,7 +96,7 @@ fn build<'a>(
     plan: &'a CreatePlan,
     bundle: &'a Bundle,
     host: &crate::host::Host,
-    options: &'a CreateOptions,
+    (options, goal): (&'a CreateOptions, Goal),
     record: &mut Record,
     undo: &mut Undo<'a>,
 ) -> Result<Child> {
@@ -104,7 +104,8 @@ fn build<'a>(
     let around = handle::open(&plan.namespaces, &plan.namespaces.around_clone)?;
     let joined = handle::open(&plan.namespaces, &plan.namespaces.in_init)?;
     let console = options.console_socket.as_deref().map(super::connect_stream).transpose()?;
-    let gate = gate::make(entry)?;
+    // What is started at once is told so over the link.
+    let gate = (goal == Goal::Created).then(|| gate::make(entry)).transpose()?;
 
     let cgroup_record = record.cgroup.clone();
     let cgroups = cgroup::prepare(&plan.cgroup, host)?;
@@ -119,7 +120,7 @@ fn build<'a>(
         let number = |fd: &OwnedFd| fd.as_raw_fd();
         let fds = Fds {
             link: number(&theirs),
-            gate: number(&gate),
+            gate: gate.as_ref().map_or(-1, number),
             console: console.as_ref().map_or(-1, number),
             stdio: stdio.as_ref().map_or(vec![0, 1, 2], |fds| fds.iter().map(number).collect()),
             tasks: cgroups.tasks().iter().map(number).collect(),
