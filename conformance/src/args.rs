@@ -1,0 +1,153 @@
+//! The command line of the suite. Owns parsing only; what it means is the runner's.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+/// The help text.
+pub(crate) const USAGE: &str = "\
+usage: conformance [run] --runtime PATH [options]
+       conformance list [--filter SUBSTR]...
+
+  --runtime PATH      the runtime to judge
+  --runtime-arg A     a global argument for every call of it (may be repeated)
+  --filter SUBSTR     only cases whose name contains it (may be repeated: any matches)
+  --format FORMAT     text (default), tap or junit
+  --output FILE       write the report there instead of standard output
+  --must-run          a skipped case counts as failed
+  --jobs N            cases at the same time (default 1)
+
+Exit status: 0 when nothing failed, 1 when a case failed, 2 when the suite could not run.";
+
+/// The form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// One line for each case, for people.
+    Text,
+    /// Test Anything Protocol, version 13.
+    Tap,
+    /// The XML that continuous integration servers read.
+    Junit,
+}
+
+/// What `run` was asked to do.
+#[derive(Debug)]
+pub(crate) struct RunOptions {
+    /// The runtime under test.
+    pub(crate) runtime: PathBuf,
+    /// Global arguments for every call of it.
+    pub(crate) runtime_args: Vec<String>,
+    /// Substrings of case names; empty means all.
+    pub(crate) filters: Vec<String>,
+    /// The form of the report.
+    pub(crate) format: Format,
+    /// Where the report goes; standard output when absent.
+    pub(crate) output: Option<PathBuf>,
+    /// A skip counts as a failure.
+    pub(crate) must_run: bool,
+    /// Cases at the same time.
+    pub(crate) jobs: usize,
+}
+
+/// What this process was started for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Print the usage.
+    Help,
+    /// Print the cases.
+    List {
+        /// As for `run`.
+        filters: Vec<String>,
+    },
+    /// Run cases and report.
+    Run(RunOptions),
+    /// Run the one case that `job.json` in this folder describes (only the runner asks for it).
+    Worker {
+        /// The folder of the case.
+        folder: PathBuf,
+    },
+}
+
+/// Reads the command line, without the program's own name.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+    let mut verb = None;
+    let mut runtime = None;
+    let mut options = RunOptions {
+        runtime: PathBuf::new(),
+        runtime_args: Vec::new(),
+        filters: Vec::new(),
+        format: Format::Text,
+        output: None,
+        must_run: false,
+        jobs: 1,
+    };
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Request::Help),
+            Long("worker") => {
+                return Ok(Request::Worker { folder: value(&mut parser)?.into() });
+            }
+            Long("runtime") => runtime = Some(PathBuf::from(value(&mut parser)?)),
+            Long("runtime-arg") => options.runtime_args.push(text(&mut parser)?),
+            Long("filter") => options.filters.push(text(&mut parser)?),
+            Long("output") => options.output = Some(value(&mut parser)?.into()),
+            Long("must-run") => options.must_run = true,
+            Long("format") => {
+                options.format = match text(&mut parser)?.as_str() {
+                    "text" => Format::Text,
+                    "tap" => Format::Tap,
+                    "junit" => Format::Junit,
+                    other => return Err(format!("--format: {other} is none of text, tap, junit")),
+                }
+            }
+            Long("jobs") => {
+                options.jobs = text(&mut parser)?
+                    .parse()
+                    .ok()
+                    .filter(|jobs| *jobs > 0)
+                    .ok_or("--jobs: not a positive number")?;
+            }
+            Value(word) if verb.is_none() && (word == "run" || word == "list") => verb = Some(word),
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    if verb.is_some_and(|verb| verb == "list") {
+        return Ok(Request::List { filters: options.filters });
+    }
+    options.runtime = runtime.ok_or("--runtime PATH is missing")?;
+    Ok(Request::Run(options))
+}
+
+fn value(parser: &mut lexopt::Parser) -> Result<OsString, String> {
+    parser.value().map_err(|e| e.to_string())
+}
+
+fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
+    value(parser)?.into_string().map_err(|raw| format!("{} is not UTF-8", raw.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &[&str]) -> Result<Request, String> {
+        parse(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn run_is_the_default_verb_and_needs_a_runtime() {
+        assert!(matches!(of(&["--runtime", "/x"]), Ok(Request::Run(_))));
+        assert!(matches!(of(&["run", "--runtime=/x"]), Ok(Request::Run(_))));
+        assert!(of(&["run"]).unwrap_err().contains("--runtime"));
+    }
+
+    #[test]
+    fn bad_words_are_named() {
+        let error = of(&["--runtime", "/x", "--format", "yaml"]).unwrap_err();
+        assert!(error.contains("yaml"), "{error}");
+        assert!(of(&["--runtime", "/x", "--jobs", "0"]).is_err());
+        assert!(of(&["list", "more"]).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! x
+use super::Case;
+pub(super) const CASES: &[Case] = &[];

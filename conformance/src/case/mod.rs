@@ -1,0 +1,105 @@
+//! The cases, a file for each area. Each case is a function that gets its [`Lab`] and stops early
+//! with a [`Stop`](crate::harness::Stop).
+//!
+//! To add one, write a function in the file of its area and list it in that file's `CASES`:
+//!
+//! ```ignore
+//! pub(super) const CASES: &[Case] = &[Case::new(
+//!     "process/cwd",
+//!     "the workload starts in process.cwd",
+//!     "OCI runtime-spec config.md#process cwd",
+//!     cwd,
+//! )];
+//! fn cwd(lab: &Lab) -> Result {
+//!     let bundle = lab.bundle(|config| config["process"]["cwd"] = "/tmp".into())?;
+//!     let facts = lab.container(bundle).facts()?; // `run` the probe, read what it printed
+//!     ensure_eq!(facts["cwd"], "/tmp", "working directory");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Cleaning up is not the case's business: containers are deleted when they go out of scope, and
+//! what is left on the host after that fails the case. A case whose promise runc 1.1 breaks says so
+//! with [`Case::known`]; the suite then insists that it still breaks it.
+
+use std::time::Duration;
+
+use crate::harness::{Lab, Result};
+
+mod cli;
+mod hook;
+mod hostile;
+mod lifecycle;
+mod rollback;
+
+/// One promise and how to check it.
+#[derive(Debug)]
+pub(crate) struct Case {
+    /// `area/case-name`.
+    pub(crate) name: &'static str,
+    /// One sentence.
+    pub(crate) what: &'static str,
+    /// Where the promise is written: specification section, manual, man page, CVE.
+    pub(crate) proves: &'static str,
+    /// Why runc 1.1 does not keep it.
+    pub(crate) known_runc: Option<&'static str>,
+    /// After this the case is killed and fails.
+    pub(crate) deadline: Duration,
+    /// The check.
+    pub(crate) run: fn(&Lab) -> Result,
+}
+
+impl Case {
+    const fn new(
+        name: &'static str,
+        what: &'static str,
+        proves: &'static str,
+        run: fn(&Lab) -> Result,
+    ) -> Self {
+        Self { name, what, proves, known_runc: None, deadline: Duration::from_secs(30), run }
+    }
+
+    /// Writes down why runc 1.1 fails this case.
+    const fn known(mut self, reason: &'static str) -> Self {
+        self.known_runc = Some(reason);
+        self
+    }
+
+    /// Another deadline than 30 seconds.
+    const fn deadline(mut self, seconds: u64) -> Self {
+        self.deadline = Duration::from_secs(seconds);
+        self
+    }
+}
+
+/// Every case, in the order of the areas.
+pub(crate) fn all() -> Vec<&'static Case> {
+    [lifecycle::CASES, cli::CASES, hook::CASES, hostile::CASES, rollback::CASES]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The cases whose names contain one of the filters; all without filters.
+pub(crate) fn matching(filters: &[String]) -> Vec<&'static Case> {
+    all()
+        .into_iter()
+        .filter(|case| filters.is_empty() || filters.iter().any(|word| case.name.contains(word)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_have_an_area() {
+        let mut seen = BTreeSet::new();
+        for case in all() {
+            assert!(seen.insert(case.name), "{} is there twice", case.name);
+            assert_eq!(case.name.split('/').count(), 2, "{}", case.name);
+            assert!(!case.what.is_empty() && !case.proves.is_empty(), "{}", case.name);
+        }
+    }
+}

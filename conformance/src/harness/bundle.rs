@@ -1,0 +1,108 @@
+//! A bundle: a folder with `config.json` and a root file system.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{Lab, Result, image};
+
+/// A bundle on disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Bundle {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    /// What `config.json` says; call [`Bundle::write`] after a change.
+    pub(crate) config: Value,
+}
+
+impl Bundle {
+    /// Makes a bundle with the default configuration, edited by `edit`.
+    pub(super) fn make(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Self> {
+        let folder = lab.new_folder("bundle")?;
+        image::unpack(&lab.image, &folder.join("rootfs"))?;
+        let mut config = default_config();
+        // A cgroup of its own, under a parent that the runner can recognise and remove.
+        let leaf = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        let leaf = leaf.unwrap_or_default();
+        config["linux"]["cgroupsPath"] = format!("/{}/{}-{leaf}", lab.token, lab.token).into();
+        edit(&mut config);
+        let bundle = Self { folder, config };
+        bundle.write()?;
+        Ok(bundle)
+    }
+
+    /// Writes `config.json` again.
+    pub(crate) fn write(&self) -> Result {
+        fs::write(self.folder.join("config.json"), serde_json::to_vec_pretty(&self.config)?)?;
+        Ok(())
+    }
+
+    /// The root file system.
+    pub(crate) fn rootfs(&self) -> PathBuf {
+        self.folder.join("rootfs")
+    }
+
+    /// The folder as a word for a command line.
+    pub(crate) fn word(&self) -> String {
+        self.folder.to_string_lossy().into_owned()
+    }
+
+    /// `linux.cgroupsPath`, without the leading slash.
+    pub(crate) fn cgroup(&self) -> String {
+        let path = self.config["linux"]["cgroupsPath"].as_str().unwrap_or_default();
+        path.trim_start_matches('/').to_owned()
+    }
+}
+
+/// What `runc spec` writes, but without a terminal and with the probe as the workload.
+pub(crate) fn default_config() -> Value {
+    let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": false,
+            "user": { "uid": 0, "gid": 0 },
+            "args": ["/probe", "facts"],
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
+            "cwd": "/",
+            "capabilities": {
+                "bounding": capabilities,
+                "effective": capabilities,
+                "permitted": capabilities
+            },
+            "rlimits": [{ "type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024 }],
+            "noNewPrivileges": true
+        },
+        "root": { "path": "rootfs", "readonly": true },
+        "hostname": "conformance",
+        "mounts": [
+            { "destination": "/proc", "type": "proc", "source": "proc" },
+            { "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+              "options": ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+            { "destination": "/dev/pts", "type": "devpts", "source": "devpts",
+              "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+            { "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+              "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"] },
+            { "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
+              "options": ["nosuid", "noexec", "nodev"] },
+            { "destination": "/sys", "type": "sysfs", "source": "sysfs",
+              "options": ["nosuid", "noexec", "nodev", "ro"] }
+        ],
+        "linux": {
+            "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
+            "namespaces": [
+                { "type": "pid" }, { "type": "network" }, { "type": "ipc" },
+                { "type": "uts" }, { "type": "mount" }
+            ],
+            "maskedPaths": [
+                "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+                "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware",
+                "/proc/scsi"
+            ],
+            "readonlyPaths": [
+                "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"
+            ]
+        }
+    })
+}

@@ -1,0 +1,76 @@
+//! What a case left behind on the host.
+//!
+//! The worker has a mount namespace of its own, is the subreaper of everything it starts, and every
+//! name it uses contains one token, so what is found here is this case's and nobody else's, even
+//! when cases run at the same time.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use super::{Lab, cgroup, process};
+
+/// How things were before the case.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    mounts: Vec<String>,
+    descriptors: BTreeSet<String>,
+}
+
+impl Baseline {
+    /// Looks around.
+    pub(crate) fn take() -> Self {
+        Self { mounts: mounts(), descriptors: descriptors() }
+    }
+
+    /// Everything that is there now and was not before, one line each.
+    pub(crate) fn leaks(&self, lab: &Lab) -> Vec<String> {
+        let mut leaks = Vec::new();
+        for (pid, name) in process::settle(Duration::from_secs(3)) {
+            leaks.push(format!("process {pid} ({name}) is still there"));
+        }
+        for mount in mounts() {
+            if !self.mounts.contains(&mount) {
+                leaks.push(format!("a mount appeared on the host: {mount}"));
+            }
+        }
+        for mount in &self.mounts {
+            if !mounts().contains(mount) {
+                leaks.push(format!("a mount of the host is gone: {mount}"));
+            }
+        }
+        // A parent that the configuration named may stay (runtimes differ), a container's may not.
+        let container = format!("{}-", lab.token);
+        for folder in cgroup::named(&container) {
+            leaks.push(format!("the cgroup {} is still there", folder.display()));
+        }
+        if let Ok(entries) = fs::read_dir(lab.state_root()) {
+            for entry in entries.flatten() {
+                leaks.push(format!("the state root still has {:?}", entry.file_name()));
+            }
+        }
+        for descriptor in descriptors().difference(&self.descriptors) {
+            leaks.push(format!("the suite still holds the descriptor {descriptor}"));
+        }
+        leaks
+    }
+}
+
+fn mounts() -> Vec<String> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn descriptors() -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return BTreeSet::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let target = fs::read_link(entry.path()).ok()?;
+            let target = target.to_string_lossy().into_owned();
+            // The descriptor that reads this very directory is not a leak.
+            (!target.starts_with("/proc/"))
+                .then(|| format!("{} -> {target}", entry.file_name().to_string_lossy()))
+        })
+        .collect()
+}

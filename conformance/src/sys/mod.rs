@@ -1,0 +1,19 @@
+//! The few system calls that no safe wrapper offers. Only the probe and the runner's helpers use them.
+#![allow(unsafe_code)]
+
+use std::io;
+
+/// Makes the raw system call `number` with up to six integer arguments.
+///
+/// Only for calls whose arguments are plain numbers: no pointer is passed here, so the kernel has
+/// no memory of ours to write to.
+pub(crate) fn number_call(number: i64, arguments: [i64; 6]) -> io::Result<i64> {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: syscall(2) itself is sound for any number; every caller in this crate passes only
+    // integers or null where the call wants a pointer, so the kernel touches no memory of ours.
+    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
+}
