@@ -237,7 +237,8 @@ pub(crate) fn killed_shim_leaves_nothing(runtime: Runtime) {
     let daemon = Daemon::start(runtime);
     let events = Events::subscribe(&daemon);
     daemon.run(&["--detach", "--null-io"], "orphan", &["sleep", "1000"]).succeeds();
-    let socket = leftovers::shim_socket(&daemon.bundles().join("orphan")).expect("the shim listens");
+    let socket =
+        leftovers::shim_socket(&daemon.bundles().join("orphan")).expect("the shim listens");
     // containerd then calls the runtime's `delete --force` from a new shim, on a container that runs.
     leftovers::shim(&daemon, "orphan").signal(Signal::KILL);
     events.wait_for("/tasks/delete", "orphan");
