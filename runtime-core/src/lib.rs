@@ -1,17 +1,49 @@
-//! teu's runtime as a library.
-#![allow(dead_code)]
+//! teu's runtime as a library: a bundle in, a container out.
+//!
+//! [`Runtime`] is the front. What happens below it is described in ARCHITECTURE.md; modules are declared here
+//! in the order in which a container meets them.
+//!
+//! ```no_run
+//! use runtime_core::{ContainerId, CreateOptions, DeleteOptions, Runtime};
+//!
+//! let runtime = Runtime::open("/run/teu")?;
+//! let id = ContainerId::new("hello")?;
+//! let options = CreateOptions { bundle: "/srv/hello".into(), ..CreateOptions::default() };
+//! let mut running = runtime.run(&id, &options)?;
+//! println!("{:?}", running.wait()?);
+//! runtime.delete(&id, DeleteOptions::default())?;
+//! # Ok::<(), runtime_core::Error>(())
+//! ```
 
-pub mod cgroup;
+pub mod bundle;
 pub mod error;
 pub mod host;
 pub mod id;
+pub mod spec;
+
+pub mod plan;
+
+pub mod cgroup;
 pub mod namespace;
+pub mod process;
+pub mod rootfs;
 
 mod hook;
 mod link;
+mod operation;
 mod probe;
+mod runtime;
+mod spawn;
+mod store;
 mod sys;
+mod tree;
 mod undo;
 
 pub use error::{Error, ErrorKind, Result};
 pub use id::ContainerId;
+pub use operation::query::State;
+pub use operation::serve::Exit;
+pub use operation::{CreateOptions, DeleteOptions, KillTarget, Stdio};
+pub use runtime::{Created, Running, Runtime, plan};
+pub use store::record::SeccompListener;
+pub use store::status::Status;

@@ -7,12 +7,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType};
+use rustix::fs::{CWD, FileType, Stat};
 use rustix::mount::OpenTreeFlags;
 use teu_wire::InitPlan;
 
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
-use crate::rootfs::TreeSource;
+use crate::rootfs::{Purpose, TreeSource};
 use crate::sys::mount::{MountAttr, mount_setattr_recursive};
 
 /// Checks the directory that the root is mounted on, which init opens again in its own mount namespace.
@@ -40,11 +40,14 @@ pub(crate) fn open_all(sources: &[TreeSource], init: &mut InitPlan) -> Result<Ve
     let mut trees = Vec::with_capacity(sources.len());
     for (place, source) in sources.iter().enumerate() {
         let tree = open_one(source).at(|| source.field.as_str())?;
-        if source.is_bind() {
-            let stat =
-                rustix::fs::fstat(&tree).call(|| format!("stat({})", source.path.display()))?;
-            let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            crate::rootfs::set_directory(init, place, directory);
+        let stat = || rustix::fs::fstat(&tree).call(|| format!("stat({})", source.path.display()));
+        match source.what {
+            Purpose::Root => (),
+            Purpose::Bind => {
+                let directory = FileType::from_raw_mode(stat()?.st_mode) == FileType::Directory;
+                crate::rootfs::set_directory(init, place, directory);
+            }
+            Purpose::Device { major, minor } => check_device(&stat()?, (major, minor), source)?,
         }
         trees.push(tree);
     }
@@ -73,4 +76,24 @@ fn open_one(source: &TreeSource) -> Result<OwnedFd> {
         })?;
     }
     Ok(tree)
+}
+
+/// A node that is bound instead of made has to be that device: a path alone says nothing.
+fn check_device(stat: &Stat, wanted: (u32, u32), source: &TreeSource) -> Result<()> {
+    let device = matches!(
+        FileType::from_raw_mode(stat.st_mode),
+        FileType::CharacterDevice | FileType::BlockDevice
+    );
+    if device && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == wanted {
+        return Ok(());
+    }
+    Err(Error::spec(
+        source.field.as_str(),
+        format_args!(
+            "{} on the host is not device {}:{}",
+            source.path.display(),
+            wanted.0,
+            wanted.1
+        ),
+    ))
 }

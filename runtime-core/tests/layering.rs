@@ -58,7 +58,9 @@ fn domains_do_not_import_each_other() {
         assert!(files.iter().any(|(file, _)| domain(file).is_some()), "the domains have moved");
         let found = violations(&files, |file, line| {
             domain(file).is_some_and(|own| {
-                DOMAINS.iter().any(|other| *other != own && line.contains(&format!("crate::{other}")))
+                DOMAINS
+                    .iter()
+                    .any(|other| *other != own && line.contains(&format!("crate::{other}")))
             })
         });
         assert!(found.is_empty(), "{found:#?}");
@@ -84,13 +86,16 @@ fn lowering_is_pure() {
     };
     let files = core();
     assert!(files.iter().filter(|(file, _)| pure(file)).count() > 4, "the lowering has moved");
-    let found = violations(&files, |file, line| pure(file) && IMPURE.iter().any(|word| line.contains(word)));
+    let found = violations(&files, |file, line| {
+        pure(file) && IMPURE.iter().any(|word| line.contains(word))
+    });
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn unsafe_code_is_in_sys_only() {
-    const UNSAFE: [&str; 5] = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "allow(unsafe_code)"];
+    const UNSAFE: [&str; 5] =
+        ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "allow(unsafe_code)"];
     for files in [core(), init()] {
         assert!(files.iter().any(|(file, _)| below(file, "sys")), "sys has moved");
         let found = violations(&files, |file, line| {

@@ -6,8 +6,8 @@ use rustix::io::Errno;
 
 use super::device::{self, DeviceProgram};
 use super::{Controller, HierarchyPlan, file};
-use crate::sys::bpf;
 use crate::error::{Context, Error, OsResult, Result};
+use crate::sys::bpf;
 
 /// Makes the controllers available in the cgroup `path`, from the top down.
 pub(super) fn enable(root: &OwnedFd, hierarchy: &HierarchyPlan, path: &str) -> Result<()> {

@@ -92,7 +92,7 @@ mod tests {
     fn knows_a_process_by_its_start() {
         let pid = std::process::id().cast_signed();
         let (state, start_time) = stat(pid).unwrap();
-        assert_eq!(state, 'R');
+        assert!("RS".contains(state), "{state}");
         assert!(open(Process { pid, start_time }).unwrap().is_some());
         assert!(open(Process { pid, start_time: start_time + 1 }).unwrap().is_none());
         assert!(open(Process { pid: 0, start_time }).unwrap().is_none());

@@ -1,0 +1,257 @@
+//! config.json → plan, across the domains. Pure: each domain lowers its own section, and where two meet, what
+//! one needs of the other is filled in here.
+
+use std::collections::BTreeMap;
+
+use oci_spec::runtime::{Hook, Spec};
+use teu_wire::{InitPlan, OwnedText};
+
+use super::{CallerHooks, CreatePlan};
+use crate::bundle::Bundle;
+use crate::cgroup::{self, CgroupPlan};
+use crate::error::{Error, Result};
+use crate::host::{CgroupLayout, Host};
+use crate::id::ContainerId;
+use crate::namespace::{self, Kind, NamespacePlan};
+use crate::operation::{CreateOptions, create::annotations, state_json};
+use crate::process;
+use crate::rootfs::{self, CgroupView, Hierarchy};
+use crate::store::record::SeccompListener;
+
+/// Lowers a configuration to the plan of `create`, with warnings.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub(crate) fn lower(
+    id: &ContainerId,
+    bundle: &Bundle,
+    host: &Host,
+    options: &CreateOptions,
+) -> Result<(CreatePlan, Vec<String>)> {
+    let spec = &bundle.spec;
+    let linux = spec.linux().as_ref();
+    let mut warnings = bundle.warnings.clone();
+    refuse_unimplemented(spec)?;
+
+    let namespaces = namespace::lower::lower(spec)?;
+    let (cgroup, more) = cgroup::lower(
+        linux.and_then(|linux| linux.cgroups_path().as_deref()),
+        id.as_str(),
+        linux.and_then(|linux| linux.resources().as_ref()),
+        host,
+    )?;
+    warnings.extend(more);
+    let (rootfs, trees, more) =
+        rootfs::lower::lower(spec, &root_inputs(bundle, host, options, &namespaces, &cgroup))?;
+    warnings.extend(more);
+    let process = lower_process(id, spec, host, options, &namespaces, &mut warnings)?;
+    let hooks = caller_hooks(spec);
+    let sysctls = crate::spec::lower_sysctls(spec)?
+        .iter()
+        .map(|(file, value)| {
+            let path = || format!("linux.sysctl[{file:?}]");
+            Ok(teu_wire::Sysctl { file: text(file, path)?, value: text(value, path)? })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let init = InitPlan {
+        id: text(id.as_str(), || "id".into())?,
+        namespaces: namespaces.init.clone(),
+        rootfs: Some(rootfs),
+        sysctls,
+        process,
+        hooks: init_hooks(bundle, id, &annotations(bundle))?,
+        caller_hooks: !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty(),
+    };
+    let seccomp = linux.and_then(|linux| linux.seccomp().clone());
+    let plan = CreatePlan {
+        id: id.as_str().to_owned(),
+        namespaces,
+        cgroup,
+        trees,
+        hooks,
+        seccomp_listener: seccomp.as_ref().and_then(|seccomp| {
+            Some(SeccompListener {
+                path: seccomp
+                    .listener_path()
+                    .clone()
+                    .filter(|path| !path.as_os_str().is_empty())?,
+                metadata: seccomp.listener_metadata().clone().unwrap_or_default(),
+            })
+        }),
+        seccomp,
+        init,
+    };
+    Ok((plan, warnings))
+}
+
+/// What is asked for and would silently not be given is an error.
+fn refuse_unimplemented(spec: &Spec) -> Result<()> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    let asked = [
+        ("linux.intelRdt", linux.intel_rdt().is_some()),
+        (
+            "linux.netDevices",
+            linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()),
+        ),
+        ("linux.mountLabel", linux.mount_label().as_ref().is_some_and(|label| !label.is_empty())),
+    ];
+    match asked.into_iter().find(|(_, asked)| *asked) {
+        Some((field, _)) => Err(Error::unsupported(field, "not implemented yet")),
+        None => Ok(()),
+    }
+}
+
+/// What the root file system depends on in the other sections.
+fn root_inputs<'a>(
+    bundle: &'a Bundle,
+    host: &'a Host,
+    options: &CreateOptions,
+    namespaces: &NamespacePlan,
+    cgroup: &CgroupPlan,
+) -> rootfs::Inputs<'a> {
+    let wanted = &namespaces.wanted;
+    rootfs::Inputs {
+        bundle: &bundle.path,
+        own_mounts: !wanted.is_inherited(Kind::Mount),
+        user_namespace: !wanted.is_inherited(Kind::User),
+        own_pids: wanted.is_new(Kind::Pid),
+        own_network: wanted.is_new(Kind::Network),
+        no_pivot: options.no_pivot,
+        unprivileged: host.euid != 0,
+        cgroup_view: if wanted.is_new(Kind::Cgroup) {
+            CgroupView::Fresh
+        } else {
+            CgroupView::BindOf(cgroup.path.clone())
+        },
+        hierarchies: hierarchies(host),
+        cgroup_root: &host.cgroup_root,
+    }
+}
+
+/// The host's hierarchies, as the container mounts them.
+fn hierarchies(host: &Host) -> Vec<Hierarchy> {
+    let unified = |directory: &str| Hierarchy {
+        directory: directory.into(),
+        v1_options: None,
+        links: Vec::new(),
+    };
+    match &host.cgroups {
+        CgroupLayout::None => Vec::new(),
+        CgroupLayout::Unified { .. } => vec![unified("")],
+        CgroupLayout::Legacy { hierarchies, unified: beside } => hierarchies
+            .iter()
+            .map(|hierarchy| Hierarchy {
+                directory: hierarchy.directory.clone(),
+                v1_options: Some(match &hierarchy.name {
+                    Some(name) => vec![("none".into(), None), ("name".into(), Some(name.clone()))],
+                    None => hierarchy.controllers.iter().map(|name| (name.clone(), None)).collect(),
+                }),
+                links: hierarchy
+                    .controllers
+                    .iter()
+                    .filter(|name| **name != hierarchy.directory)
+                    .cloned()
+                    .collect(),
+            })
+            .chain(beside.as_deref().map(unified))
+            .collect(),
+    }
+}
+
+fn lower_process(
+    id: &ContainerId,
+    spec: &Spec,
+    host: &Host,
+    options: &CreateOptions,
+    namespaces: &NamespacePlan,
+    warnings: &mut Vec<String>,
+) -> Result<teu_wire::Process> {
+    let process = spec
+        .process()
+        .as_ref()
+        .ok_or_else(|| Error::spec("process", "missing: what is the container to run?"))?;
+    let maps = namespaces.maps.as_ref();
+    let inputs = process::Inputs {
+        id: id.as_str(),
+        no_new_keyring: options.no_new_keyring,
+        preserve_fds: options.preserve_fds,
+        // The maps of a joined user namespace are not known here: the kernel says then.
+        host_uid: &|uid| maps.map_or(Some(uid), |maps| maps.host_uid(uid)),
+        host_gid: &|gid| maps.map_or(Some(gid), |maps| maps.host_gid(gid)),
+        setgroups_denied: maps.is_some() && host.euid != 0,
+    };
+    let user_namespace = !namespaces.wanted.is_inherited(Kind::User);
+    process::lower::lower(process, spec.linux().as_ref(), host, &inputs, user_namespace, warnings)
+}
+
+fn text(value: &str, path: impl FnOnce() -> String) -> Result<OwnedText> {
+    OwnedText::new(value).map_err(|_| Error::spec(path(), "contains a NUL byte"))
+}
+
+/// Hooks in the runtime's namespaces.
+#[allow(deprecated)]
+fn caller_hooks(spec: &Spec) -> CallerHooks {
+    let Some(hooks) = spec.hooks() else { return CallerHooks::default() };
+    let list = |hooks: &Option<Vec<Hook>>| hooks.clone().unwrap_or_default();
+    CallerHooks {
+        prestart: list(hooks.prestart()),
+        create_runtime: list(hooks.create_runtime()),
+        poststart: list(hooks.poststart()),
+        poststop: list(hooks.poststop()),
+    }
+}
+
+/// Hooks in the container's namespaces, with the state that they read.
+fn init_hooks(
+    bundle: &Bundle,
+    id: &ContainerId,
+    annotations: &BTreeMap<String, String>,
+) -> Result<teu_wire::Hooks> {
+    let spec = &bundle.spec;
+    let list = |stage: &str, hooks: Option<&Vec<Hook>>| {
+        let hooks = hooks.into_iter().flatten().enumerate();
+        hooks
+            .map(|(index, hook)| init_hook(hook, &format!("hooks.{stage}[{index}]")))
+            .collect::<Result<Vec<_>>>()
+    };
+    let hooks = spec.hooks().as_ref();
+    let state = |status| state_json(spec.version(), id.as_str(), &bundle.path, annotations, status);
+    let (creating, tail) = state("creating");
+    let (created, _) = state("created");
+    Ok(teu_wire::Hooks {
+        bundle: text(&bundle.path.to_string_lossy(), || "bundle".into())?,
+        create_container: list(
+            "createContainer",
+            hooks.and_then(|hooks| hooks.create_container().as_ref()),
+        )?,
+        start_container: list(
+            "startContainer",
+            hooks.and_then(|hooks| hooks.start_container().as_ref()),
+        )?,
+        creating_state: text(&creating, || "annotations".into())?,
+        created_state: text(&created, || "annotations".into())?,
+        state_tail: text(&tail, || "annotations".into())?,
+    })
+}
+
+fn init_hook(hook: &Hook, path: &str) -> Result<teu_wire::Hook> {
+    let texts = |values: &[String], field: &str| {
+        values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| text(value, || format!("{path}.{field}[{index}]")))
+            .collect::<Result<Vec<_>>>()
+    };
+    let program = hook.path().to_string_lossy();
+    let args = match hook.args().as_deref() {
+        // Without arguments the program is still told its name.
+        None | Some([]) => vec![text(&program, || format!("{path}.path"))?],
+        Some(args) => texts(args, "args")?,
+    };
+    Ok(teu_wire::Hook {
+        path: text(&program, || format!("{path}.path"))?,
+        args,
+        env: texts(hook.env().as_deref().unwrap_or_default(), "env")?,
+        timeout: hook.timeout().map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
+    })
+}

@@ -1,0 +1,24 @@
+//! The workload: what it runs, as whom, with which rights and limits. Only decided here; init does it.
+
+pub(crate) mod capability;
+pub(crate) mod lower;
+mod schedule;
+pub mod seccomp;
+mod seccomp_cache;
+mod seccomp_enosys;
+
+/// What the rest of the plan tells this section.
+pub(crate) struct Inputs<'a> {
+    /// The container's id, for its keyring.
+    pub id: &'a str,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// `--preserve-fds`.
+    pub preserve_fds: u32,
+    /// Maps an id of the container to the host's; none when it is not mapped.
+    pub host_uid: &'a dyn Fn(u32) -> Option<u32>,
+    /// The same for groups.
+    pub host_gid: &'a dyn Fn(u32) -> Option<u32>,
+    /// setgroups(2) is denied to the user namespace.
+    pub setgroups_denied: bool,
+}

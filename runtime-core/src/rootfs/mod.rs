@@ -1,0 +1,104 @@
+//! The root file system: what a container stands on.
+//!
+//! Here it is only decided ([`lower`]): init mounts it, and the caller opens the trees that init cannot. Knows
+//! nothing of namespaces or cgroups; what it needs of them is in [`Inputs`].
+
+mod device;
+mod layer;
+pub(crate) mod lower;
+mod mount;
+pub mod option;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use teu_wire::{InitPlan, MountSource};
+
+pub use layer::LayeredRoot;
+
+/// A detached mount that the caller opens for init (open_tree(2)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TreeSource {
+    /// Where it is on the host, absolute.
+    pub path: PathBuf,
+    /// With all mounts below it.
+    pub recursive: bool,
+    /// MS_* propagation to set on all of it before init gets it.
+    pub propagation: Option<u64>,
+    /// The JSON path of what asks for it.
+    pub field: String,
+    /// What it is for.
+    pub what: Purpose,
+}
+
+/// What a tree is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Purpose {
+    /// The directory root.path.
+    Root,
+    /// The source of a bind mount.
+    Bind,
+    /// A device of the host, where init may not make one.
+    Device {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+}
+
+/// Tells the plan whether the tree at `place` is a directory, which shows only when it is opened.
+pub(crate) fn set_directory(init: &mut InitPlan, place: usize, is_directory: bool) {
+    for mount in init.rootfs.iter_mut().flat_map(|rootfs| &mut rootfs.mounts) {
+        if let MountSource::Tree(tree) = &mut mount.source
+            && tree.place as usize == place
+        {
+            tree.directory = is_directory;
+        }
+    }
+}
+
+/// How the container sees the host's cgroups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CgroupView {
+    /// It has a cgroup namespace: a mount of its own shows its own cgroup.
+    Fresh,
+    /// It has not: its cgroup's directories are bound from the host.
+    BindOf(String),
+}
+
+/// One cgroup hierarchy of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// Its directory below the cgroup root of host and container; empty for the root itself.
+    pub directory: String,
+    /// The options that mount it; none for cgroup2.
+    pub v1_options: Option<Vec<(String, Option<String>)>>,
+    /// Other names of a co-mounted hierarchy.
+    pub links: Vec<String>,
+}
+
+/// What the rest of the plan tells this section.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs<'a> {
+    /// The bundle, absolute.
+    pub bundle: &'a Path,
+    /// The container has a mount namespace of its own.
+    pub own_mounts: bool,
+    /// It has a new user namespace: init may not make devices.
+    pub user_namespace: bool,
+    /// It has a pid namespace of its own.
+    pub own_pids: bool,
+    /// It has a network namespace of its own.
+    pub own_network: bool,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// The caller may not open trees for init.
+    pub unprivileged: bool,
+    /// How cgroups are seen.
+    pub cgroup_view: CgroupView,
+    /// What there is of them, as mounted on `cgroup_root` of the host.
+    pub hierarchies: Vec<Hierarchy>,
+    /// Where they are mounted on the host.
+    pub cgroup_root: &'a Path,
+}
