@@ -4,7 +4,7 @@
 //! milliseconds and memory that must not be the container's. Installing the program is init's.
 
 use crate::error::{Error, Result};
-use crate::process::seccomp_cache;
+use crate::process::{seccomp_cache, seccomp_enosys};
 use libseccomp::{
     ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall,
 };
@@ -18,9 +18,6 @@ use std::io::{Read, Seek};
 use std::path::Path;
 use teu_wire::{OwnedBytes, Seccomp};
 use tracing::debug;
-
-#[path = "seccomp_enosys.rs"]
-mod enosys;
 
 const SECCOMP_FILTER_FLAG_LOG: u32 = 1 << 1;
 const SECCOMP_FILTER_FLAG_SPEC_ALLOW: u32 = 1 << 2;
@@ -260,7 +257,7 @@ fn program(profile: &LinuxSeccomp) -> Result<Vec<u8>> {
             add(&mut context, rule, action, index)?;
         }
     }
-    let mut bytes = enosys::prologue(profile, &architectures);
+    let mut bytes = seccomp_enosys::prologue(profile, &architectures);
     export(&context, &mut bytes)?;
     Ok(bytes)
 }
