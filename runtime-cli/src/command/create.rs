@@ -1,0 +1,121 @@
+//! `create`, and the options that it shares with `run` and `plan`.
+
+use std::path::{Path, PathBuf};
+
+use runtime_core::CreateOptions;
+
+use super::{Call, Command};
+use crate::args::{Flag, Syntax};
+use crate::exit::Failure;
+
+pub(super) const BUNDLE: Flag =
+    Flag::with("bundle", "DIR", "the directory with config.json (default: the current one)")
+        .short('b');
+pub(super) const CONSOLE_SOCKET: Flag = Flag::with(
+    "console-socket",
+    "SOCKET",
+    "a listening unix socket that gets the master of the container's terminal",
+);
+pub(super) const PIDFD_SOCKET: Flag = Flag::with(
+    "pidfd-socket",
+    "SOCKET",
+    "a listening unix socket that gets a pidfd of the container's first process",
+);
+pub(super) const PID_FILE: Flag =
+    Flag::with("pid-file", "FILE", "write the pid of the container's first process to FILE");
+pub(super) const NO_PIVOT: Flag =
+    Flag::switch("no-pivot", "do not use pivot_root; for bundles on the initial ramfs");
+pub(super) const NO_NEW_KEYRING: Flag =
+    Flag::switch("no-new-keyring", "keep the session keyring of the caller");
+pub(super) const PRESERVE_FDS: Flag =
+    Flag::with("preserve-fds", "N", "pass descriptors 3 to 2+N on to the container (default: 0)");
+pub(super) const NO_SUBREAPER: Flag =
+    Flag::switch("no-subreaper", "accepted; this runtime is never a subreaper").hidden();
+
+pub(super) const COMMAND: Command = Command {
+    syntax: Syntax {
+        name: "create",
+        operands: "<container-id>",
+        count: 1..=1,
+        about: "make a container that waits for `start`",
+        description: "Makes a container from a bundle. Everything is done but the execution of its\n\
+                      program, which waits for `teu start`.",
+        flags: &[
+            BUNDLE,
+            CONSOLE_SOCKET,
+            PIDFD_SOCKET,
+            PID_FILE,
+            NO_PIVOT,
+            NO_NEW_KEYRING,
+            PRESERVE_FDS,
+            NO_SUBREAPER,
+        ],
+    },
+    run,
+};
+
+fn run(call: &Call<'_>) -> Result<u8, Failure> {
+    let id = call.id()?;
+    let options = options(call)?;
+    let created = call.runtime()?.create(&id, &options)?;
+    call.warn(&created.warnings);
+    Ok(0)
+}
+
+/// The options that the flags ask for.
+pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
+    refuse_what_is_missing(call)?;
+    let given = call.given;
+    let path = |flag| given.value(flag).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let preserve_fds = match given.text("preserve-fds")? {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| {
+            Failure::usage(format!("--preserve-fds: {text:?} is not a number of descriptors"))
+        })?,
+    };
+    Ok(CreateOptions {
+        bundle: bundle(path("bundle"))?,
+        pid_file: path("pid-file"),
+        console_socket: path("console-socket"),
+        pidfd_socket: path("pidfd-socket"),
+        no_pivot: given.on("no-pivot"),
+        no_new_keyring: given.on("no-new-keyring"),
+        preserve_fds,
+        detach: given.on("detach"),
+        ..CreateOptions::default()
+    })
+}
+
+/// The bundle, absolute. Only a relative one needs a working directory, which may have been deleted.
+fn bundle(path: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let path = path.unwrap_or_else(|| PathBuf::from("."));
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    // As runc does, which changes into the bundle and asks where it is.
+    std::fs::canonicalize(&path).map_err(|error| bundle_error(&path, error))
+}
+
+fn bundle_error(path: &Path, error: std::io::Error) -> Failure {
+    Failure::os(format!("bundle {}", path.display()), error)
+}
+
+/// An option that would be ignored is worse than one that is refused.
+fn refuse_what_is_missing(call: &Call<'_>) -> Result<(), Failure> {
+    if call.global.on("systemd-cgroup") {
+        return Err(Failure::Other(
+            "--systemd-cgroup is not available yet: give a cgroupsPath that is a path, \
+             and leave the flag out"
+                .into(),
+        ));
+    }
+    match call.global.text("rootless")? {
+        None | Some("" | "auto" | "false") => Ok(()),
+        Some("true") => Err(Failure::Other(
+            "--rootless=true is not available yet: missing cgroup permissions are an error".into(),
+        )),
+        Some(other) => {
+            Err(Failure::usage(format!("--rootless: {other:?}: use true, false or auto")))
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `run`: create and start in one, and in the foreground the wait for the end.
+
+use runtime_core::DeleteOptions;
+
+use super::create::{
+    self, BUNDLE, CONSOLE_SOCKET, NO_NEW_KEYRING, NO_PIVOT, NO_SUBREAPER, PID_FILE, PIDFD_SOCKET,
+    PRESERVE_FDS,
+};
+use super::{Call, Command};
+use crate::args::{Flag, Syntax};
+use crate::exit::{FAILED, Failure};
+use crate::foreground::Signals;
+
+pub(super) const COMMAND: Command = Command {
+    syntax: Syntax {
+        name: "run",
+        operands: "<container-id>",
+        count: 1..=1,
+        about: "create and start a container",
+        description: "Without --detach, passes signals on to the container's first process, waits for its\n\
+                      end, deletes the container, and exits with its code, or with 128 and the number\n\
+                      of the signal that ended it.",
+        flags: &[
+            BUNDLE,
+            CONSOLE_SOCKET,
+            Flag::switch("detach", "do not wait for the container").short('d'),
+            Flag::switch("keep", "do not delete the container when it ends"),
+            PIDFD_SOCKET,
+            PID_FILE,
+            NO_PIVOT,
+            NO_NEW_KEYRING,
+            PRESERVE_FDS,
+            NO_SUBREAPER,
+        ],
+    },
+    run,
+};
+
+fn run(call: &Call<'_>) -> Result<u8, Failure> {
+    let id = call.id()?;
+    let options = create::options(call)?;
+    let runtime = call.runtime()?;
+    if options.detach {
+        let running = runtime.run(&id, &options)?;
+        call.warn(&running.warnings);
+        return Ok(0);
+    }
+    let signals = Signals::block()?;
+    let mut running = runtime.run(&id, &options)?;
+    call.warn(&running.warnings);
+    let ended = signals.wait(&runtime, &id, &mut running);
+    if call.given.on("keep") {
+        return ended;
+    }
+    // By force, because without a pid namespace of its own others of the container may have outlived
+    // init; and because whoever deleted it meanwhile has done the work.
+    match (runtime.delete(&id, DeleteOptions { force: true }), ended) {
+        (Ok(warnings), ended) => {
+            call.warn(&warnings);
+            ended
+        }
+        (Err(_), Err(failure)) => Err(failure),
+        // What stays behind must be seen, but the workload's own failure is what the caller acts on.
+        (Err(error), Ok(code)) => {
+            call.log.failure(&format!("the container has ended, but deleting it failed: {error}"));
+            Ok(if code == 0 { FAILED } else { code })
+        }
+    }
+}
