@@ -1,5 +1,7 @@
 //! The import rules of ARCHITECTURE.md, kept by reading the source.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

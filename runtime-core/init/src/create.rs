@@ -154,6 +154,9 @@ fn build_root(
     for link in rootfs.links {
         rootfs::dev::make_link(&root, &link)?;
     }
+    for mount in rootfs.late {
+        rootfs::mount::mount(&root, &mount, fds).index(mount.index)?;
+    }
     rustix::process::umask(umask);
     Ok(root)
 }

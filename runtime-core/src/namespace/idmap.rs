@@ -56,7 +56,7 @@ fn host_id(ranges: &[IdRange], container: u32) -> Option<u32> {
 }
 
 /// The lines of uid_map or gid_map.
-pub fn render(ranges: &[IdRange]) -> String {
+pub(crate) fn render(ranges: &[IdRange]) -> String {
     ranges.iter().map(|r| format!("{} {} {}\n", r.container, r.host, r.size)).collect()
 }
 

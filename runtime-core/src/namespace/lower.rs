@@ -26,7 +26,7 @@ fn kind_of(kind: LinuxNamespaceType) -> Kind {
 ///
 /// # Errors
 /// A kind listed twice, or a path that is not absolute.
-pub fn wanted(spec: &Spec) -> Result<Wanted> {
+pub(crate) fn wanted(spec: &Spec) -> Result<Wanted> {
     let mut wanted = Wanted([const { Source::Inherit }; 8]);
     let listed = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
     for (index, namespace) in listed.into_iter().flatten().enumerate() {
@@ -61,7 +61,7 @@ fn check_path(path: &Path, field: &str) -> Result<()> {
 ///
 /// # Errors
 /// What the specification or the kernel does not allow, with its JSON path.
-pub fn lower(spec: &Spec) -> Result<NamespacePlan> {
+pub(crate) fn lower(spec: &Spec) -> Result<NamespacePlan> {
     let wanted = wanted(spec)?;
     let maps = maps(spec, &wanted)?;
     let user_new = wanted.is_new(Kind::User);

@@ -8,7 +8,7 @@ use teu_wire::Capabilities;
 use crate::host::Host;
 
 /// Names without `CAP_`, by number (linux/capability.h).
-pub const NAMES: [&str; 41] = [
+pub(crate) const NAMES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",

@@ -26,9 +26,14 @@ pub(crate) fn lower(
     };
     let layered = wanted.first().filter(|first| on_root(first));
 
+    let mut mounts = Vec::new();
     let root_mount = match layered {
         _ if !inputs.own_mounts => RootMount::Directory(()),
-        Some(first) => RootMount::Filesystem(mount::lower_root(first, inputs)?),
+        Some(first) => {
+            let (filesystem, attributes) = mount::lower_root(first, inputs)?;
+            mounts.push(attributes);
+            RootMount::Filesystem(filesystem)
+        }
         None => {
             trees.push(TreeSource {
                 path: path.clone(),
@@ -42,7 +47,7 @@ pub(crate) fn lower(
         }
     };
 
-    let mut mounts = Vec::new();
+    let mut late = Vec::new();
     for (index, element) in wanted.iter().enumerate().skip(usize::from(layered.is_some())) {
         if !element.destination().is_absolute() {
             warnings.push(format!(
@@ -56,7 +61,9 @@ pub(crate) fn lower(
                 "only the first mount can be on /: it becomes the root",
             ));
         }
-        mounts.extend(mount::lower(index, element, inputs, &mut trees, propagation.of_trees)?);
+        let lowered = mount::lower(index, element, inputs, &mut trees, propagation.of_trees)?;
+        mounts.extend(lowered.mounts);
+        late.extend(lowered.late);
     }
     if !inputs.own_mounts && !mounts.is_empty() {
         return Err(Error::spec(
@@ -81,20 +88,25 @@ pub(crate) fn lower(
             Vec::new()
         },
         links: if inputs.own_mounts && !own_dev { device::links()? } else { Vec::new() },
+        late,
         masked: paths(linux.and_then(|linux| linux.masked_paths().as_ref()), "linux.maskedPaths")?,
         readonly: paths(
             linux.and_then(|linux| linux.readonly_paths().as_ref()),
             "linux.readonlyPaths",
         )?,
         readonly_root: inputs.own_mounts && root.readonly().unwrap_or(false),
-        switch: match (inputs.own_mounts, inputs.no_pivot) {
-            (false, _) => Switch::Chroot(()),
-            (true, true) => Switch::Move(()),
-            (true, false) => Switch::Pivot(()),
-        },
+        switch: switch(inputs),
         root_propagation: if inputs.own_mounts { propagation.after } else { None },
     };
     Ok((rootfs, trees, warnings))
+}
+
+fn switch(inputs: &Inputs<'_>) -> Switch {
+    match (inputs.own_mounts, inputs.no_pivot) {
+        (false, _) => Switch::Chroot(()),
+        (true, true) => Switch::Move(()),
+        (true, false) => Switch::Pivot(()),
+    }
 }
 
 /// /dev as the user wants it, nodes and links included.

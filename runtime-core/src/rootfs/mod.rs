@@ -3,6 +3,7 @@
 //! Here it is only decided ([`lower`]): init mounts it, and the caller opens the trees that init cannot. Knows
 //! nothing of namespaces or cgroups; what it needs of them is in [`Inputs`].
 
+mod cgroupfs;
 mod device;
 mod layer;
 pub(crate) mod lower;
@@ -80,6 +81,8 @@ pub(crate) struct Hierarchy {
 
 /// What the rest of the plan tells this section.
 #[derive(Clone, Debug)]
+// Each is a fact of another section, and none of them decides what another means.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Inputs<'a> {
     /// The bundle, absolute.
     pub bundle: &'a Path,

@@ -8,15 +8,16 @@ use oci_spec::runtime::Mount as Wanted;
 use teu_wire::{BindPath, Filesystem, FsOption, Mount, MountSource, OwnedText, Tree};
 
 use super::option::{self, ATIME, Effect, RDONLY};
-use super::{CgroupView, Hierarchy, Inputs, Purpose, TreeSource, layer};
+use super::{Inputs, Purpose, TreeSource, cgroupfs, layer};
 use crate::error::{Error, Result};
 
-/// Filesystems of which the kernel has one superblock for many mounts: read-only is the mount's business.
-const SHARED: [&str; 6] = ["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts"];
+/// Filesystems of which the kernel has one superblock for many mounts, and tmpfs, which has to be filled before:
+/// read-only is the mount's business.
+const SHARED: [&str; 7] = ["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "tmpfs"];
 
 /// What may be bound below /proc: files that tell the container of its own limits. Anything else would let it
 /// lie to the runtime (CVE-2019-16884).
-const BELOW_PROC: [&str; 12] = [
+const BELOW_PROC: [&str; 11] = [
     "proc/cpuinfo",
     "proc/diskstats",
     "proc/meminfo",
@@ -28,7 +29,6 @@ const BELOW_PROC: [&str; 12] = [
     "proc/sys/kernel/ns_last_pid",
     "proc/sys/crypto/fips_enabled",
     "proc/net/dev",
-    "proc/sys/kernel/random/boot_id",
 ];
 
 /// A path inside the root without its leading slash, `.` and `..`: lexically, since init resolves it inside the
@@ -46,7 +46,7 @@ pub(super) fn relative(path: &Path, field: &str) -> Result<OwnedText> {
     OwnedText::new(bytes).map_err(|_| Error::spec(field, "contains a NUL byte"))
 }
 
-fn text(value: &str, field: &str) -> Result<OwnedText> {
+pub(super) fn text(value: &str, field: &str) -> Result<OwnedText> {
     OwnedText::new(value).map_err(|_| Error::spec(field, "contains a NUL byte"))
 }
 
@@ -72,10 +72,11 @@ impl Options {
             match option::effect(word) {
                 Some(effect) => read.apply(effect, || format!("{field}.options[{index}]"))?,
                 None if word.is_empty() => (),
-                None => read.data.push(match word.split_once('=') {
+                // One word may hold several, as in mount(8)'s -o.
+                None => read.data.extend(word.split(',').map(|word| match word.split_once('=') {
                     Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                    None => (word.clone(), None),
-                }),
+                    None => (word.to_owned(), None),
+                })),
             }
         }
         Ok(read)
@@ -115,7 +116,7 @@ impl Options {
         Ok(())
     }
 
-    fn read_only(&self) -> bool {
+    pub(super) fn read_only(&self) -> bool {
         self.set & RDONLY != 0
     }
 
@@ -152,7 +153,7 @@ impl Options {
     }
 }
 
-fn fs_option(key: &str, value: Option<&str>, field: &str) -> Result<FsOption> {
+pub(super) fn fs_option(key: &str, value: Option<&str>, field: &str) -> Result<FsOption> {
     Ok(FsOption {
         key: text(key, &format!("{field}.options"))?,
         value: value.map(|value| text(value, &format!("{field}.options"))).transpose()?,
@@ -168,6 +169,15 @@ fn or_bind(kind: &str, inputs: &Inputs<'_>) -> Option<&'static str> {
     }
 }
 
+/// The mounts that one element of `mounts` becomes.
+#[derive(Debug, Default)]
+pub(super) struct Lowered {
+    /// In their place among the others.
+    pub mounts: Vec<Mount>,
+    /// After devices and links are in them.
+    pub late: Vec<Mount>,
+}
+
 /// Lowers one element of `mounts`; some become several mounts.
 pub(super) fn lower(
     index: usize,
@@ -175,13 +185,16 @@ pub(super) fn lower(
     inputs: &Inputs<'_>,
     trees: &mut Vec<TreeSource>,
     propagation: Option<u64>,
-) -> Result<Vec<Mount>> {
+) -> Result<Lowered> {
     let field = format!("mounts[{index}]");
     let options = Options::read(wanted.options().as_deref().unwrap_or_default(), &field)?;
     let destination = relative(wanted.destination(), &format!("{field}.destination"))?;
     check_mapped(wanted, &field)?;
     let kind = wanted.typ().as_deref().unwrap_or("bind");
     let bind = options.bind.or((kind == "bind").then_some(false));
+    if kind != "proc" && !options.remount {
+        check_below_proc(&destination, wanted, &field)?;
+    }
     let new = |destination: OwnedText, source: MountSource| Mount {
         index: u32::try_from(index).unwrap_or(u32::MAX),
         no_symlinks: matches!(kind, "proc" | "sysfs"),
@@ -196,26 +209,50 @@ pub(super) fn lower(
         source,
     };
     if options.remount {
-        return Ok(vec![new(destination, MountSource::Remount(()))]);
+        return Ok(now(vec![new(destination, MountSource::Remount(()))]));
     }
     if let Some(recursive) = bind {
-        let tree = bind_source(
-            wanted,
-            &destination,
-            &options,
-            recursive,
-            &field,
-            inputs,
-            trees,
-            propagation,
-        )?;
-        return Ok(vec![new(destination, tree)]);
+        let tree = bind_source(wanted, &options, recursive, &field, inputs, trees, propagation)?;
+        return Ok(now(vec![new(destination, tree)]));
     }
     if matches!(kind, "cgroup" | "cgroup2") {
-        return cgroup(kind, wanted, &options, inputs, &field, &destination, trees, &new);
+        return cgroupfs::lower(kind, wanted, &options, inputs, &field, &destination, trees, &new)
+            .map(now);
     }
     let filesystem = options.filesystem(kind, wanted, inputs, &field)?;
-    Ok(vec![new(destination, MountSource::Filesystem(filesystem))])
+    let mut mount = new(destination.clone(), MountSource::Filesystem(filesystem));
+    let mut late = Vec::new();
+    if kind == "tmpfs" && options.read_only() {
+        // It is empty when it is made: what else is mounted or made in it comes first.
+        mount.set &= !RDONLY;
+        let mut change = new(destination, MountSource::Remount(()));
+        (change.set, change.clear, change.propagation) = (RDONLY, 0, Vec::new());
+        (change.set_recursive, change.clear_recursive) = (0, 0);
+        late.push(change);
+    }
+    Ok(Lowered { mounts: vec![mount], late })
+}
+
+fn now(mounts: Vec<Mount>) -> Lowered {
+    Lowered { mounts, late: Vec::new() }
+}
+
+/// Whatever covers a part of /proc could make the container lie to the runtime, or to its own tools: only what
+/// is known to be asked for may be there, and on /proc itself only the host's procfs.
+fn check_below_proc(destination: &OwnedText, wanted: &Wanted, field: &str) -> Result<()> {
+    let below = destination.to_string();
+    let hosts = wanted.source().as_deref() == Some(Path::new("/proc"));
+    let refused = match below.as_str() {
+        "proc" => !hosts,
+        below => below.starts_with("proc/") && !BELOW_PROC.contains(&below),
+    };
+    if !refused {
+        return Ok(());
+    }
+    Err(Error::spec(
+        format!("{field}.destination"),
+        format_args!("/{below} is inside /proc, where nothing may be mounted (CVE-2019-16884)"),
+    ))
 }
 
 fn check_mapped(wanted: &Wanted, field: &str) -> Result<()> {
@@ -235,7 +272,6 @@ fn check_mapped(wanted: &Wanted, field: &str) -> Result<()> {
 #[allow(clippy::too_many_arguments)]
 fn bind_source(
     wanted: &Wanted,
-    destination: &OwnedText,
     options: &Options,
     recursive: bool,
     field: &str,
@@ -243,13 +279,6 @@ fn bind_source(
     trees: &mut Vec<TreeSource>,
     propagation: Option<u64>,
 ) -> Result<MountSource> {
-    let below = destination.to_string();
-    if below == "proc" || below.starts_with("proc/") && !BELOW_PROC.contains(&below.as_str()) {
-        return Err(Error::spec(
-            format!("{field}.destination"),
-            format_args!("/{below} is inside /proc, where nothing may be bound (CVE-2019-16884)"),
-        ));
-    }
     if let Some((key, _)) = options.data.first() {
         return Err(Error::spec(
             format!("{field}.options"),
@@ -278,89 +307,8 @@ fn bind_source(
     Ok(MountSource::Tree(Tree { place, directory: true }))
 }
 
-/// The cgroup file systems: with a cgroup namespace new mounts show the container's own cgroup; without one its
-/// directories are bound from the host, read-only (CVE-2023-25809).
-#[allow(clippy::too_many_arguments)]
-fn cgroup(
-    kind: &str,
-    wanted: &Wanted,
-    options: &Options,
-    inputs: &Inputs<'_>,
-    field: &str,
-    destination: &OwnedText,
-    trees: &mut Vec<TreeSource>,
-    new: &impl Fn(OwnedText, MountSource) -> Mount,
-) -> Result<Vec<Mount>> {
-    let below = |name: &str| text(&format!("{destination}/{name}"), field);
-    let whole = inputs.hierarchies.iter().find(|hierarchy| hierarchy.directory.is_empty());
-    let unified = inputs.hierarchies.iter().find(|hierarchy| hierarchy.v1_options.is_none());
-    if let Some(hierarchy) = whole.or(unified.filter(|_| kind == "cgroup2")) {
-        let source = one_hierarchy(hierarchy, wanted, inputs, field, trees)?;
-        return Ok(vec![new(destination.clone(), source)]);
-    }
-    let tmpfs = Filesystem {
-        kind: text("tmpfs", field)?,
-        source: text("tmpfs", field)?,
-        options: vec![fs_option("mode", Some("755"), field)?],
-        or_bind: None,
-    };
-    // Read-only once the directories are in it.
-    let mut first = new(destination.clone(), MountSource::Filesystem(tmpfs));
-    first.set &= !RDONLY;
-    let mut mounts = vec![first];
-    for hierarchy in &inputs.hierarchies {
-        let source = one_hierarchy(hierarchy, wanted, inputs, field, trees)?;
-        mounts.push(new(below(&hierarchy.directory)?, source));
-        for link in &hierarchy.links {
-            let target = text(&hierarchy.directory, field)?;
-            mounts.push(new(below(link)?, MountSource::Link(target)));
-        }
-    }
-    if options.read_only() {
-        mounts.push(new(destination.clone(), MountSource::Remount(())));
-    }
-    Ok(mounts)
-}
-
-fn one_hierarchy(
-    hierarchy: &Hierarchy,
-    wanted: &Wanted,
-    inputs: &Inputs<'_>,
-    field: &str,
-    trees: &mut Vec<TreeSource>,
-) -> Result<MountSource> {
-    if let CgroupView::BindOf(path) = &inputs.cgroup_view {
-        let host = inputs.cgroup_root.join(&hierarchy.directory).join(path.trim_start_matches('/'));
-        let place = u32::try_from(trees.len()).unwrap_or(u32::MAX);
-        trees.push(TreeSource {
-            path: host,
-            recursive: false,
-            propagation: Some(option::PRIVATE),
-            field: field.to_owned(),
-            what: Purpose::Bind,
-        });
-        return Ok(MountSource::Tree(Tree { place, directory: true }));
-    }
-    let (kind, options) = match &hierarchy.v1_options {
-        Some(options) => ("cgroup", options.as_slice()),
-        None => ("cgroup2", &[][..]),
-    };
-    let source =
-        wanted.source().as_ref().map_or("cgroup".into(), |source| source.to_string_lossy());
-    let options = options
-        .iter()
-        .map(|(key, value)| fs_option(key, value.as_deref(), field))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(MountSource::Filesystem(Filesystem {
-        kind: text(kind, field)?,
-        source: text(&source, field)?,
-        options,
-        or_bind: None,
-    }))
-}
-
-/// The mount on `/`: it becomes the root itself.
-pub(super) fn lower_root(wanted: &Wanted, inputs: &Inputs<'_>) -> Result<Filesystem> {
+/// The mount on `/`: it becomes the root itself; its attributes are set by a second step, where it is.
+pub(super) fn lower_root(wanted: &Wanted, inputs: &Inputs<'_>) -> Result<(Filesystem, Mount)> {
     let field = "mounts[0]";
     let options = Options::read(wanted.options().as_deref().unwrap_or_default(), field)?;
     let kind = wanted.typ().as_deref().unwrap_or("bind");
@@ -370,5 +318,20 @@ pub(super) fn lower_root(wanted: &Wanted, inputs: &Inputs<'_>) -> Result<Filesys
             "a bind mount on / is what root.path is for; name the directory there",
         ));
     }
-    options.filesystem(kind, wanted, inputs, field)
+    let filesystem = options.filesystem(kind, wanted, inputs, field)?;
+    let attributes = Mount {
+        index: 0,
+        destination: OwnedText::default(),
+        source: MountSource::Remount(()),
+        // Read-only is the superblock's then, or root.readonly's: what follows is made in it.
+        set: options.set & !RDONLY,
+        clear: options.clear & !RDONLY,
+        set_recursive: options.set_all & !RDONLY,
+        clear_recursive: options.clear_all & !RDONLY,
+        propagation: options.propagation.clone(),
+        no_symlinks: false,
+        copy_up: false,
+        needs_cgroup: false,
+    };
+    Ok((filesystem, attributes))
 }

@@ -13,7 +13,7 @@ pub(crate) const FILE: &str = "record.json";
 
 /// A process that is known by more than its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its id in the pid namespace of the runtime.
     pub pid: i32,
     /// Clock ticks between boot and its start: another process that got the number later has another one
@@ -33,7 +33,7 @@ pub struct SeccompListener {
 /// The record. Written before the first kernel object of the container is made, so that whatever happens to
 /// the runtime, `delete --force` knows what to look for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The version of this form.
     pub version: u32,
     /// ociVersion of config.json.

@@ -23,6 +23,8 @@ wire_struct! {
         devices: Many<Device>,
         /// Symbolic links of /dev.
         links: Many<DeviceLink>,
+        /// Changes to mounts that had to wait until the devices were in them.
+        late: Many<Mount>,
         /// linux.maskedPaths.
         masked: Many<Text>,
         /// linux.readonlyPaths.

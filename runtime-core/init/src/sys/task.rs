@@ -1,21 +1,18 @@
-//! System calls that rustix lacks, one function each; safe, because each keeps the contract of its call.
+//! Calls that change or make processes.
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char, c_int};
-use core::mem::MaybeUninit;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use core::ffi::{CStr, c_int};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
+use super::file::take;
 use super::raw::syscall;
 
 type Result<T> = core::result::Result<T, Errno>;
 
 // Numbers of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl).
-const SENDMSG: u32 = 46;
 const FORK: u32 = 57;
 const EXECVE: u32 = 59;
-const EXIT: u32 = 60;
-const GETCWD: u32 = 79;
 const SETFSUID: u32 = 122;
 const SETFSGID: u32 = 123;
 const PERSONALITY: u32 = 135;
@@ -23,8 +20,6 @@ const PRCTL: u32 = 157;
 const SETGROUPS: u32 = 116;
 const RT_SIGACTION: u32 = 13;
 const RT_SIGPROCMASK: u32 = 14;
-const IOCTL: u32 = 16;
-const EXIT_GROUP: u32 = 231;
 const SET_MEMPOLICY: u32 = 238;
 const KEYCTL: u32 = 250;
 const IOPRIO_SET: u32 = 251;
@@ -34,87 +29,9 @@ const SETNS: u32 = 308;
 const SCHED_SETATTR: u32 = 314;
 const SECCOMP: u32 = 317;
 const CLONE3: u32 = 435;
-const CLOSE_RANGE: u32 = 436;
-const FACCESSAT2: u32 = 439;
-const MOUNT_SETATTR: u32 = 442;
 
 fn fd(fd: impl AsFd) -> usize {
     fd.as_fd().as_raw_fd() as usize
-}
-
-/// A descriptor that init was born with.
-///
-/// The numbers come from the plan and are open by the caller's promise; they stay open until execve.
-pub fn inherited(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: init closes none of the planned descriptors but through `take`, so they stay open for as long
-    // as it lives.
-    unsafe { BorrowedFd::borrow_raw(number) }
-}
-
-/// A descriptor that init was born with, to be closed when it has served.
-pub fn take(number: i32) -> OwnedFd {
-    // SAFETY: each planned descriptor is taken in one place only.
-    unsafe { OwnedFd::from_raw_fd(number) }
-}
-
-/// _exit(2).
-pub fn exit(status: i32) -> ! {
-    loop {
-        // SAFETY: ends the process.
-        let _gone = unsafe { syscall(EXIT_GROUP, [status as usize, 0, 0, 0, 0, 0]) };
-        // SAFETY: ends the thread, should the former not exist.
-        let _gone = unsafe { syscall(EXIT, [status as usize, 0, 0, 0, 0, 0]) };
-    }
-}
-
-/// Says something where somebody may read it, and cannot fail.
-pub fn write_stderr(text: &[u8]) {
-    let _said = rustix::io::write(inherited(2), text);
-}
-
-/// The bytes of a memory file, mapped for as long as the process lives.
-pub fn map(file: BorrowedFd<'_>, length: usize) -> Result<&'static [u8]> {
-    use rustix::mm::{MapFlags, ProtFlags};
-    // SAFETY: a new private mapping at an address of the kernel's choice.
-    let at = unsafe {
-        rustix::mm::mmap(
-            core::ptr::null_mut(),
-            length,
-            ProtFlags::READ,
-            MapFlags::PRIVATE,
-            file,
-            0,
-        )?
-    };
-    // SAFETY: the mapping has that length and is never unmapped; nobody else has the file.
-    Ok(unsafe { core::slice::from_raw_parts(at.cast(), length) })
-}
-
-/// Fresh zeroed words, for as long as the process lives.
-pub fn words(count: usize) -> Result<&'static mut [usize]> {
-    use rustix::mm::{MapFlags, ProtFlags};
-    let bytes = count.max(1) * size_of::<usize>();
-    // SAFETY: a new anonymous mapping at an address of the kernel's choice.
-    let at = unsafe {
-        rustix::mm::mmap_anonymous(
-            core::ptr::null_mut(),
-            bytes,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )?
-    };
-    // SAFETY: zeroed, aligned to a page, of that length, never unmapped, handed out once.
-    Ok(unsafe { core::slice::from_raw_parts_mut(at.cast(), count) })
-}
-
-/// close_range(2) with CLOSE_RANGE_CLOEXEC.
-pub fn cloexec_from(first: u32) -> Result<()> {
-    const CLOSE_RANGE_CLOEXEC: usize = 4;
-    // SAFETY: changes flags of this process's descriptors.
-    unsafe {
-        syscall(CLOSE_RANGE, [first as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0])
-    }
-    .map(drop)
 }
 
 /// Empties the signal mask and lets SIGPIPE do what it does by default: the caller may ignore it, and that
@@ -205,42 +122,6 @@ pub fn execve(path: &CStr, argv: &[usize], envp: &[usize]) -> Errno {
     }
 }
 
-/// struct mount_attr (mount_setattr(2)).
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MountAttr {
-    /// MOUNT_ATTR_* to set.
-    pub set: u64,
-    /// MOUNT_ATTR_* to clear.
-    pub clear: u64,
-    /// MS_* propagation.
-    pub propagation: u64,
-    /// A user namespace for an idmapped mount.
-    pub userns: u64,
-}
-
-/// mount_setattr(2) on a mount by descriptor.
-pub fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attr: MountAttr) -> Result<()> {
-    const AT_EMPTY_PATH: usize = 0x1000;
-    const AT_RECURSIVE: usize = 0x8000;
-    let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-    // SAFETY: the kernel reads an empty path and `attr`.
-    unsafe {
-        syscall(
-            MOUNT_SETATTR,
-            [
-                fd(mount),
-                c"".as_ptr() as usize,
-                flags,
-                &raw const attr as usize,
-                size_of::<MountAttr>(),
-                0,
-            ],
-        )
-    }
-    .map(drop)
-}
-
 /// seccomp(2), SECCOMP_SET_MODE_FILTER; with SECCOMP_FILTER_FLAG_NEW_LISTENER the listener comes back.
 pub fn seccomp(flags: u32, program: &[u8]) -> Result<Option<OwnedFd>> {
     const SET_MODE_FILTER: usize = 1;
@@ -280,18 +161,6 @@ pub fn set_fs_ids(uid: u32, gid: u32) {
     let _before = unsafe { syscall(SETFSGID, [gid as usize, 0, 0, 0, 0, 0]) };
     // SAFETY: as above. The user comes last: with it go the capabilities over files.
     let _before = unsafe { syscall(SETFSUID, [uid as usize, 0, 0, 0, 0, 0]) };
-}
-
-/// Whether this thread's file ids may execute it (faccessat2(2), X_OK with AT_EACCESS).
-pub fn may_execute(path: &CStr) -> Result<()> {
-    const AT_FDCWD: isize = -100;
-    const X_OK: usize = 1;
-    const AT_EACCESS: usize = 0x200;
-    // SAFETY: the kernel reads a NUL-terminated path.
-    unsafe {
-        syscall(FACCESSAT2, [AT_FDCWD as usize, path.as_ptr() as usize, X_OK, AT_EACCESS, 0, 0])
-    }
-    .map(drop)
 }
 
 /// setgroups(2) of this thread.
@@ -395,112 +264,4 @@ pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     // SAFETY: the kernel reads the header and two structs of three words.
     unsafe { syscall(CAPSET, [header.as_ptr() as usize, data.as_ptr() as usize, 0, 0, 0, 0]) }
         .map(drop)
-}
-
-/// getcwd(2): the length with the NUL.
-pub fn getcwd(buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: the kernel writes at most the length of the buffer.
-    unsafe { syscall(GETCWD, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) }
-}
-
-/// SIOCSIFFLAGS for the loopback interface: up (netdevice(7)).
-pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
-    const SIOCSIFFLAGS: usize = 0x8914;
-    const IFF_UP: u16 = 1;
-    const IFF_RUNNING: u16 = 0x40;
-    let mut request = [0_u8; 40];
-    request[..2].copy_from_slice(b"lo");
-    request[16..18].copy_from_slice(&(IFF_UP | IFF_RUNNING).to_ne_bytes());
-    // SAFETY: struct ifreq has 40 bytes.
-    unsafe { syscall(IOCTL, [fd(socket), SIOCSIFFLAGS, request.as_ptr() as usize, 0, 0, 0]) }
-        .map(drop)
-}
-
-/// sendmsg(2) with one descriptor as SCM_RIGHTS: exactly one, as receivers of consoles demand.
-pub fn send_with_descriptor(
-    socket: BorrowedFd<'_>,
-    data: &[u8],
-    passed: BorrowedFd<'_>,
-) -> Result<()> {
-    #[repr(C)]
-    struct IoVec(*const u8, usize);
-    #[repr(C)]
-    struct Control {
-        length: usize,
-        level: c_int,
-        kind: c_int,
-        descriptor: c_int,
-        padding: c_int,
-    }
-    #[repr(C)]
-    struct Header {
-        name: usize,
-        name_length: u32,
-        vectors: *const IoVec,
-        vector_count: usize,
-        control: *const Control,
-        control_length: usize,
-        flags: c_int,
-    }
-    const SOL_SOCKET: c_int = 1;
-    const SCM_RIGHTS: c_int = 1;
-    const MSG_NOSIGNAL: usize = 0x4000;
-    let vector = IoVec(data.as_ptr(), data.len());
-    let control = Control {
-        length: 20,
-        level: SOL_SOCKET,
-        kind: SCM_RIGHTS,
-        descriptor: passed.as_raw_fd(),
-        padding: 0,
-    };
-    let header = Header {
-        name: 0,
-        name_length: 0,
-        vectors: &raw const vector,
-        vector_count: 1,
-        control: &raw const control,
-        control_length: size_of::<Control>(),
-        flags: 0,
-    };
-    // SAFETY: header, vector and control are laid out as struct msghdr, iovec and cmsghdr (cmsg(3)).
-    unsafe { syscall(SENDMSG, [fd(socket), &raw const header as usize, MSG_NOSIGNAL, 0, 0, 0]) }
-        .map(drop)
-}
-
-/// The words of an argument array: pointers to strings of the plan, which lives as long as the process.
-pub fn pointer(text: &'static CStr) -> usize {
-    let at: *const c_char = text.as_ptr();
-    at as usize
-}
-
-/// Uninitialised bytes for a buffer that the kernel fills.
-pub fn buffer<const N: usize>() -> [MaybeUninit<u8>; N] {
-    [const { MaybeUninit::uninit() }; N]
-}
-
-/// TIOCGPTN: which of the devpts it is.
-pub fn terminal_number(master: BorrowedFd<'_>) -> Result<u32> {
-    const TIOCGPTN: usize = 0x8004_5430;
-    let mut number = 0_u32;
-    // SAFETY: the kernel writes one unsigned int.
-    unsafe { syscall(IOCTL, [fd(master), TIOCGPTN, &raw mut number as usize, 0, 0, 0]) }
-        .map(|_| number)
-}
-
-/// dup3(2) onto a standard stream.
-pub fn duplicate_to(from: BorrowedFd<'_>, number: i32) -> Result<()> {
-    const DUP2: u32 = 33;
-    // SAFETY: the standard streams are owned by nobody in this program.
-    unsafe { syscall(DUP2, [fd(from), number as usize, 0, 0, 0, 0]) }.map(drop)
-}
-
-/// Keeps a NUL-terminated text in words that live as long as the process.
-pub fn keep(space: &'static mut [usize], text: &[u8]) -> &'static CStr {
-    let length = text.len().min(size_of_val(space));
-    // SAFETY: a slice of words is as many bytes, borrowed for ever.
-    let bytes = unsafe {
-        core::slice::from_raw_parts_mut(space.as_mut_ptr().cast::<u8>(), size_of_val(space))
-    };
-    bytes[..length].copy_from_slice(&text[..length]);
-    CStr::from_bytes_until_nul(bytes).unwrap_or(c"")
 }
