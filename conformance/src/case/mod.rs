@@ -30,6 +30,7 @@ mod cli;
 mod hook;
 mod hostile;
 mod lifecycle;
+mod process;
 mod rollback;
 
 /// One promise and how to check it.
@@ -74,7 +75,7 @@ impl Case {
 
 /// Every case, in the order of the areas.
 pub(crate) fn all() -> Vec<&'static Case> {
-    [lifecycle::CASES, cli::CASES, hook::CASES, hostile::CASES, rollback::CASES]
+    [lifecycle::CASES, cli::CASES, hook::CASES, hostile::CASES, rollback::CASES, process::CASES]
         .into_iter()
         .flatten()
         .collect()

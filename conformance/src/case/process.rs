@@ -1,0 +1,495 @@
+//! What the workload is when it starts: identity, privileges, limits, environment, descriptors.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::Case;
+use crate::harness::{Lab, Result, Stop, ensure, ensure_eq};
+use crate::sys::number_call;
+
+const USER: &str = "OCI runtime-spec config.md#posix-platform-user";
+const PROCESS: &str = "OCI runtime-spec config.md#process";
+const LINUX: &str = "OCI runtime-spec config.md#linux-process";
+const RUNC_MANUAL: &str = "runc(8), runc-create(8)";
+const NOT_IN_1_1: &str = "runc 1.1 implements runtime-spec 1.0.2, which has no such property";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new("process/user", "uid, gid and additionalGids are as configured", USER, user),
+    Case::new("process/umask", "the umask is as configured", USER, umask),
+    Case::new("process/umask-default", "without umask it is 0022", RUNC_MANUAL, umask_default),
+    Case::new(
+        "process/uid-minus-one",
+        "uid and gid 4294967295 mean \"no change\" to setuid(2) and are refused",
+        "setresuid(2); OCI runtime-spec runtime.md#create",
+        uid_minus_one,
+    ),
+    Case::new(
+        "process/capabilities",
+        "five different sets arrive as given, for a user that is not root",
+        "OCI runtime-spec config.md#linux-process capabilities; capabilities(7)",
+        capabilities,
+    ),
+    Case::new(
+        "process/capabilities-root",
+        "root gets bounding and inheritable, and no ambient it was not given",
+        "capabilities(7) (programs executed by root)",
+        capabilities_root,
+    ),
+    Case::new(
+        "process/capabilities-none",
+        "without capabilities nothing is left, not even the bounding set",
+        LINUX,
+        capabilities_none,
+    ),
+    Case::new(
+        "process/capability-unavailable",
+        "a capability that the caller does not have is a warning",
+        "OCI runtime-spec config.md#linux-process: values that cannot be mapped MUST be logged",
+        capability_unavailable,
+    )
+    .known("runc 1.1 only warns for names it does not know, and fails to apply the others"),
+    Case::new("process/rlimits", "limits are as configured", PROCESS, rlimits),
+    Case::new(
+        "process/rlimit-unknown",
+        "a limit that nobody knows is an error",
+        "OCI runtime-spec config.md#posix-process rlimits MUST generate an error",
+        rlimit_unknown,
+    ),
+    Case::new("process/no-new-privileges", "the bit is on or off", LINUX, no_new_privileges),
+    Case::new("process/oom-score-adj", "oom_score_adj is as configured", LINUX, oom_score),
+    Case::new(
+        "process/oom-score-adj-default",
+        "without oomScoreAdj the caller's stays",
+        "OCI runtime-spec config.md#linux-process oomScoreAdj MUST NOT change",
+        oom_score_default,
+    ),
+    Case::new("process/cwd", "the workload starts in process.cwd", PROCESS, cwd),
+    Case::new("process/cwd-missing", "a missing cwd is made", RUNC_MANUAL, cwd_missing),
+    Case::new("process/cwd-file", "a cwd that is a file is an error", PROCESS, cwd_file),
+    Case::new("process/cwd-relative", "a relative cwd is an error", PROCESS, cwd_relative),
+    Case::new("process/env-order", "the environment keeps its order", PROCESS, env_order),
+    Case::new(
+        "process/env-duplicate",
+        "of two values of a variable the last one is found",
+        "runc: later entries of process.env override earlier ones",
+        env_duplicate,
+    ),
+    Case::new(
+        "process/home",
+        "HOME comes from the container's passwd by uid; / without an entry; a given one stays",
+        "runc: HOME defaults to the home directory of the user",
+        home,
+    ),
+    Case::new(
+        "process/home-numeric-name",
+        "a user whose name is a number is not taken for that uid",
+        "CVE-2016-3697",
+        home_numeric_name,
+    ),
+    Case::new("process/args", "arguments arrive unchanged", PROCESS, arguments),
+    Case::new("process/path-lookup", "args[0] is searched in PATH of env", PROCESS, path_lookup),
+    Case::new(
+        "process/path-missing",
+        "a program that is not there, or not executable, fails at create",
+        "OCI runtime-spec runtime.md#create",
+        path_missing,
+    ),
+    Case::new(
+        "process/session-leader",
+        "the workload is process 1, its own session, child of nobody",
+        "pid_namespaces(7); runc: setsid in init",
+        session_leader,
+    ),
+    Case::new("process/standard-streams", "0, 1 and 2 are the caller's", RUNC_MANUAL, streams),
+    Case::new(
+        "process/no-descriptors",
+        "other descriptors of the caller do not arrive",
+        "CVE-2024-21626; runc-create(8) --preserve-fds",
+        no_descriptors,
+    ),
+    Case::new(
+        "process/preserve-fds",
+        "--preserve-fds N passes 3 to 2+N and no more",
+        "runc-create(8) --preserve-fds",
+        preserve_fds,
+    ),
+    Case::new(
+        "process/keyring",
+        "the session keyring is new",
+        "runc-create(8) --no-new-keyring; session-keyring(7)",
+        keyring,
+    ),
+    Case::new(
+        "process/no-new-keyring",
+        "--no-new-keyring leaves the caller's session keyring",
+        "runc-create(8) --no-new-keyring",
+        no_new_keyring,
+    ),
+    Case::new("process/scheduler", "policy and nice are as configured", PROCESS, scheduler)
+        .known(NOT_IN_1_1),
+    Case::new("process/io-priority", "class and priority are as configured", LINUX, io_priority)
+        .known(NOT_IN_1_1),
+    Case::new(
+        "process/personality",
+        "LINUX32 is what uname(2) tells",
+        "OCI runtime-spec config-linux.md#personality",
+        personality,
+    )
+    .known("runc 1.1 ignores linux.personality"),
+];
+
+/// Facts of a container with this change to `process`.
+fn facts(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Value> {
+    lab.container(lab.bundle(|config| edit(&mut config["process"]))?).facts()
+}
+
+/// `create` with this change to `process` must fail with a message.
+fn refused(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
+    let container = lab.container(lab.bundle(|config| edit(&mut config["process"]))?);
+    container.try_create()?.refused().map(drop)
+}
+
+fn user(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| {
+        process["user"] = json!({ "uid": 1234, "gid": 4321, "additionalGids": [7, 2000, 65537] });
+    })?;
+    for (name, want) in [("uid", 1234), ("euid", 1234), ("gid", 4321), ("egid", 4321)] {
+        ensure_eq!(facts[name], want, "{name}");
+    }
+    ensure_eq!(facts["groups"], json!([7, 2000, 65537]), "supplementary groups");
+    Ok(())
+}
+
+fn umask(lab: &Lab) -> Result {
+    for mask in [0, 0o027, 0o777] {
+        let facts = facts(lab, |process| process["user"]["umask"] = mask.into())?;
+        ensure_eq!(facts["umask"], mask, "umask");
+    }
+    Ok(())
+}
+
+fn umask_default(lab: &Lab) -> Result {
+    // The caller's own mask must not shine through.
+    let container = lab.container(lab.bundle(|_| {})?);
+    let call = container.launch("run", &[]).wrap(["sh", "-c", "umask 077; exec \"$0\" \"$@\""]);
+    ensure_eq!(call.run()?.ok()?.json()?["umask"], 0o022, "umask");
+    Ok(())
+}
+
+fn uid_minus_one(lab: &Lab) -> Result {
+    refused(lab, |process| process["user"]["uid"] = u32::MAX.into())?;
+    refused(lab, |process| process["user"]["gid"] = u32::MAX.into())
+}
+
+fn capabilities(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| {
+        process["user"] = json!({ "uid": 1000, "gid": 1000 });
+        process["capabilities"] = json!({
+            "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW"],
+            "permitted": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE"],
+            "effective": ["CAP_CHOWN"],
+            "inheritable": ["CAP_KILL", "CAP_NET_BIND_SERVICE"],
+            "ambient": ["CAP_KILL"],
+        });
+    })?;
+    // Bits: CHOWN 0, KILL 5, NET_BIND_SERVICE 10, NET_RAW 13. For a user that is not root, execve
+    // leaves in permitted and effective what is ambient.
+    let want = json!({
+        "bounding": "0000000000002421",
+        "inheritable": "0000000000000420",
+        "permitted": "0000000000000020",
+        "effective": "0000000000000020",
+        "ambient": "0000000000000020",
+    });
+    ensure_eq!(facts["capabilities"], want, "capabilities");
+    Ok(())
+}
+
+fn capabilities_root(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| {
+        process["capabilities"] = json!({
+            "bounding": ["CAP_CHOWN", "CAP_KILL"],
+            "permitted": ["CAP_CHOWN", "CAP_KILL"],
+            "effective": ["CAP_CHOWN", "CAP_KILL"],
+        });
+    })?;
+    let want = json!({
+        "bounding": "0000000000000021",
+        "inheritable": "0000000000000000",
+        "permitted": "0000000000000021",
+        "effective": "0000000000000021",
+        "ambient": "0000000000000000",
+    });
+    ensure_eq!(facts["capabilities"], want, "capabilities");
+    Ok(())
+}
+
+fn capabilities_none(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| process["capabilities"] = json!({}))?;
+    for set in ["bounding", "inheritable", "permitted", "effective", "ambient"] {
+        ensure_eq!(facts["capabilities"][set], "0000000000000000", "{set}");
+    }
+    Ok(())
+}
+
+fn capability_unavailable(lab: &Lab) -> Result {
+    let container = lab.container(lab.bundle(|config| {
+        let set = json!(["CAP_KILL", "CAP_SYS_TIME"]);
+        config["process"]["capabilities"] =
+            json!({ "bounding": set, "permitted": set, "effective": set });
+    })?);
+    let without = ["setpriv", "--inh-caps=-sys_time", "--bounding-set=-sys_time"];
+    let done = container.launch("run", &[]).wrap(without).run()?.ok()?;
+    ensure_eq!(done.json()?["capabilities"]["effective"], "0000000000000020", "effective set");
+    ensure!(
+        done.stderr.contains("CAP_SYS_TIME"),
+        "the warning must name CAP_SYS_TIME, but standard error is {:?}",
+        done.stderr
+    );
+    Ok(())
+}
+
+fn rlimits(lab: &Lab) -> Result {
+    let limits = [
+        ("RLIMIT_NOFILE", 200, 300),
+        ("RLIMIT_NPROC", 100, 100),
+        ("RLIMIT_CORE", 0, 0),
+        ("RLIMIT_FSIZE", 1 << 20, 1 << 21),
+        ("RLIMIT_STACK", 4 << 20, 8 << 20),
+        ("RLIMIT_CPU", 50, 60),
+    ];
+    let facts = facts(lab, |process| {
+        process["rlimits"] = limits
+            .iter()
+            .map(|(name, soft, hard)| json!({ "type": name, "soft": soft, "hard": hard }))
+            .collect();
+    })?;
+    for (name, soft, hard) in limits {
+        ensure_eq!(facts["rlimits"][name], json!({ "soft": soft, "hard": hard }), "{name}");
+    }
+    Ok(())
+}
+
+fn rlimit_unknown(lab: &Lab) -> Result {
+    refused(lab, |process| {
+        process["rlimits"] = json!([{ "type": "RLIMIT_WISHES", "soft": 3, "hard": 3 }]);
+    })
+}
+
+fn no_new_privileges(lab: &Lab) -> Result {
+    for on in [true, false] {
+        let facts = facts(lab, |process| process["noNewPrivileges"] = on.into())?;
+        ensure_eq!(facts["noNewPrivileges"], u64::from(on), "NoNewPrivs with {on}");
+    }
+    Ok(())
+}
+
+fn oom_score(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| process["oomScoreAdj"] = 777.into())?;
+    ensure_eq!(facts["oomScoreAdj"], "777", "oom_score_adj");
+    Ok(())
+}
+
+fn oom_score_default(lab: &Lab) -> Result {
+    let container = lab.container(lab.bundle(|_| {})?);
+    let raise = "echo 321 >/proc/self/oom_score_adj; exec \"$0\" \"$@\"";
+    let done = container.launch("run", &[]).wrap(["sh", "-c", raise]).run()?.ok()?;
+    ensure_eq!(done.json()?["oomScoreAdj"], "321", "oom_score_adj");
+    Ok(())
+}
+
+fn cwd(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| process["cwd"] = "/home/user".into())?;
+    ensure_eq!(facts["cwd"], "/home/user", "working directory");
+    Ok(())
+}
+
+fn cwd_missing(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| process["cwd"] = "/srv/deep/er".into())?;
+    ensure_eq!(facts["cwd"], "/srv/deep/er", "working directory");
+    Ok(())
+}
+
+fn cwd_file(lab: &Lab) -> Result {
+    refused(lab, |process| process["cwd"] = "/etc/passwd".into())
+}
+
+fn cwd_relative(lab: &Lab) -> Result {
+    refused(lab, |process| process["cwd"] = "tmp".into())
+}
+
+fn env_order(lab: &Lab) -> Result {
+    let env = json!(["ZZ=1", "PATH=/bin", "AA=x=y", "EMPTY=", "HOME=/x", "MM= blank "]);
+    let facts = facts(lab, |process| process["env"] = env.clone())?;
+    ensure_eq!(facts["env"], env, "environment");
+    Ok(())
+}
+
+fn env_duplicate(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| {
+        process["env"] = json!(["TWO=first", "PATH=/bin", "HOME=/x", "TWO=last"]);
+    })?;
+    ensure_eq!(variable(&facts, "TWO"), Some("last"), "TWO as getenv(3) finds it");
+    Ok(())
+}
+
+/// What getenv(3) would find: the first entry of the name.
+fn variable<'f>(facts: &'f Value, name: &str) -> Option<&'f str> {
+    let entries = facts["env"].as_array()?;
+    entries
+        .iter()
+        .filter_map(Value::as_str)
+        .find_map(|one| one.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn home(lab: &Lab) -> Result {
+    for (uid, env, want) in [
+        (0, json!(["A=b"]), "/root"),
+        (1000, json!(["A=b"]), "/home/user"),
+        (54321, json!(["A=b"]), "/"),
+        (1000, json!(["HOME=/given"]), "/given"),
+    ] {
+        let facts = facts(lab, |process| {
+            process["user"]["uid"] = uid.into();
+            process["env"] = env.clone();
+        })?;
+        ensure_eq!(variable(&facts, "HOME"), Some(want), "HOME of {uid} with {env}");
+    }
+    Ok(())
+}
+
+fn home_numeric_name(lab: &Lab) -> Result {
+    let bundle = lab.bundle(|config| {
+        config["process"]["user"]["uid"] = 1000.into();
+        config["process"]["env"] = json!(["A=b"]);
+    })?;
+    let passwd = bundle.rootfs().join("etc/passwd");
+    let entries = fs::read_to_string(&passwd)?;
+    fs::write(&passwd, format!("1000:x:0:0:trap:/trap:/bin/sh\n{entries}"))?;
+    let facts = lab.container(bundle).facts()?;
+    ensure_eq!(facts["uid"], 1000, "uid");
+    ensure_eq!(variable(&facts, "HOME"), Some("/home/user"), "HOME");
+    Ok(())
+}
+
+fn arguments(lab: &Lab) -> Result {
+    let args = json!(["/probe", "facts", "", "two words", "$HOME", "ünï", "-x", "--", "\n"]);
+    let facts = facts(lab, |process| process["args"] = args.clone())?;
+    ensure_eq!(facts["args"], args, "arguments");
+    Ok(())
+}
+
+fn path_lookup(lab: &Lab) -> Result {
+    let done = lab
+        .container(lab.bundle(|config| {
+            config["process"]["args"] = json!(["probe", "facts"]);
+            config["process"]["env"] = json!(["PATH=/nowhere:/bin:/"]);
+        })?)
+        .run()?
+        .ok()?;
+    ensure_eq!(done.json()?["args"][0], "probe", "args[0] stays as it was written");
+    Ok(())
+}
+
+fn path_missing(lab: &Lab) -> Result {
+    for program in ["/nowhere", "nowhere", "/etc/passwd", "/etc"] {
+        refused(lab, |process| process["args"] = json!([program]))?;
+    }
+    Ok(())
+}
+
+fn session_leader(lab: &Lab) -> Result {
+    let facts = facts(lab, |_| {})?;
+    for (name, want) in [("pid", 1), ("sid", 1), ("ppid", 0)] {
+        ensure_eq!(facts[name], want, "{name}");
+    }
+    Ok(())
+}
+
+fn streams(lab: &Lab) -> Result {
+    let container = lab.with_args(&["sh", "-c", "cat; echo out; echo err >&2"])?;
+    let done = container.launch("run", &[]).input("in\n").run()?.ok()?;
+    ensure_eq!(done.stdout, "in\nout\n", "standard output");
+    ensure_eq!(done.stderr, "err\n", "standard error");
+    Ok(())
+}
+
+/// Opens 3, 4 and 5 before the runtime starts.
+const OPEN_THREE: [&str; 3] =
+    ["sh", "-c", "exec 3</etc/hostname 4</etc/hosts 5</etc/passwd; exec \"$0\" \"$@\""];
+
+fn descriptors(facts: &Value) -> Vec<&str> {
+    facts["fds"].as_object().into_iter().flatten().map(|(number, _)| number.as_str()).collect()
+}
+
+fn no_descriptors(lab: &Lab) -> Result {
+    let container = lab.container(lab.bundle(|_| {})?);
+    let facts = container.launch("run", &[]).wrap(OPEN_THREE).run()?.ok()?.json()?;
+    ensure_eq!(descriptors(&facts), ["0", "1", "2"], "descriptors of the workload");
+    Ok(())
+}
+
+fn preserve_fds(lab: &Lab) -> Result {
+    let container = lab.container(lab.bundle(|_| {})?);
+    let call = container.launch("run", &["--preserve-fds", "2"]).wrap(OPEN_THREE);
+    let facts = call.run()?.ok()?.json()?;
+    ensure_eq!(descriptors(&facts), ["0", "1", "2", "3", "4"], "descriptors of the workload");
+    for (number, file) in [("3", "hostname"), ("4", "hosts")] {
+        let target = facts["fds"][number].as_str().unwrap_or_default();
+        ensure!(target.ends_with(file), "descriptor {number} must be {file}, not {target:?}");
+    }
+    Ok(())
+}
+
+/// The session keyring of this process, as the probe asks for its own.
+fn own_keyring() -> Result<Value> {
+    match number_call(libc::SYS_keyctl, [0, -3, 0, 0, 0, 0]) {
+        Ok(serial) => Ok(serial.into()),
+        Err(error) => Err(Stop::Skip(format!("the host lacks session keyrings: {error}"))),
+    }
+}
+
+fn keyring(lab: &Lab) -> Result {
+    let own = own_keyring()?;
+    let first = facts(lab, |_| {})?;
+    let second = facts(lab, |_| {})?;
+    ensure!(first["keyring"].is_number(), "the workload has no session keyring");
+    ensure!(first["keyring"] != own, "the workload has the caller's session keyring");
+    ensure!(first["keyring"] != second["keyring"], "two containers share a session keyring");
+    Ok(())
+}
+
+fn no_new_keyring(lab: &Lab) -> Result {
+    let own = own_keyring()?;
+    let container = lab.container(lab.bundle(|_| {})?);
+    let facts = container.launch("run", &["--no-new-keyring"]).run()?.ok()?.json()?;
+    ensure_eq!(facts["keyring"], own, "session keyring");
+    Ok(())
+}
+
+fn scheduler(lab: &Lab) -> Result {
+    let facts =
+        facts(lab, |process| process["scheduler"] = json!({ "policy": "SCHED_BATCH", "nice": 5 }))?;
+    ensure_eq!(facts["scheduler"], libc::SCHED_BATCH, "policy");
+    ensure_eq!(facts["nice"], 5, "nice");
+    Ok(())
+}
+
+fn io_priority(lab: &Lab) -> Result {
+    let facts = facts(lab, |process| {
+        process["ioPriority"] = json!({ "class": "IOPRIO_CLASS_BE", "priority": 6 });
+    })?;
+    // ioprio_set(2): the class is in the bits from 13 on.
+    ensure_eq!(facts["ioPriority"], (2 << 13) | 6, "ioprio_get");
+    Ok(())
+}
+
+fn personality(lab: &Lab) -> Result {
+    let bundle =
+        lab.bundle(|config| config["linux"]["personality"] = json!({ "domain": "LINUX32" }))?;
+    let facts = lab.container(bundle).facts()?;
+    ensure_eq!(facts["personality"], "00000008", "personality");
+    ensure_eq!(facts["machine"], "i686", "machine of uname(2)");
+    Ok(())
+}
