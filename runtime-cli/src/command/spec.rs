@@ -1,4 +1,4 @@
-//! `spec`: a config.json to start from, with the content of runc's.
+//! `spec`: a config.json to start from, with the content that `runc spec` has since its 1.2.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -103,7 +103,6 @@ struct Capabilities {
     bounding: [&'static str; 3],
     effective: [&'static str; 3],
     permitted: [&'static str; 3],
-    ambient: [&'static str; 3],
 }
 
 #[derive(Serialize)]
@@ -228,7 +227,6 @@ fn default(unified: bool) -> Spec {
                 bounding: CAPABILITIES,
                 effective: CAPABILITIES,
                 permitted: CAPABILITIES,
-                ambient: CAPABILITIES,
             },
             rlimits: [Rlimit { kind: "RLIMIT_NOFILE", hard: 1024, soft: 1024 }],
             no_new_privileges: true,
@@ -255,6 +253,7 @@ fn default(unified: bool) -> Spec {
                 "/proc/sched_debug",
                 "/sys/firmware",
                 "/proc/scsi",
+                "/sys/devices/virtual/tpm",
             ],
             readonly_paths: &[
                 "/proc/bus",

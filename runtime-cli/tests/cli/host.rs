@@ -51,7 +51,7 @@ fn the_default_root_of_a_user() {
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     // The build directory may be closed to other users.
     let copy = dir.path().join("teu");
-    std::fs::copy(env!("CARGO_BIN_EXE_teu"), &copy).unwrap();
+    crate::copy(Path::new(env!("CARGO_BIN_EXE_teu")), &copy);
     let user = |runtime_dir: Option<&Path>| {
         let mut command = Command::new(&copy);
         command.args(["list", "-q"]).env_clear().uid(65_534).gid(65_534);

@@ -4,6 +4,7 @@
 // A helper that cannot go on ends the test.
 #![allow(clippy::unwrap_used)]
 
+mod foreground;
 mod host;
 mod output;
 
@@ -48,6 +49,12 @@ fn message(stderr: &str) -> String {
     assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
     let rest = rest.strip_prefix(" level=error msg=\"").unwrap();
     rest.strip_suffix("\"\n").unwrap().to_owned()
+}
+
+/// Copies a program by another process: a descriptor open for writing in this one could be inherited by
+/// what another test starts at that moment, and the copy then not be executed (ETXTBSY).
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").args([from, to]).status().unwrap().success());
 }
 
 fn directory() -> tempfile::TempDir {

@@ -21,9 +21,9 @@ pub(super) fn mounts(page: &mut Page, root: &Rootfs, trees: &[TreeSource]) {
     }
     for mount in &root.mounts {
         page.line(format_args!(
-            "mounts[{}] /{}: {}",
+            "mounts[{}] {}: {}",
             mount.index,
-            mount.destination.to_string().trim_start_matches('/'),
+            absolute(&mount.destination),
             describe(mount, trees)
         ));
     }
@@ -81,6 +81,11 @@ fn filesystem(filesystem: &Filesystem) -> String {
     text
 }
 
+/// A path as the container sees it; the plan has them relative to the root.
+fn absolute(path: &impl std::fmt::Display) -> String {
+    format!("/{}", path.to_string().trim_start_matches('/'))
+}
+
 /// Device nodes and links.
 pub(super) fn devices(page: &mut Page, root: &Rootfs) {
     if root.devices.is_empty() && root.links.is_empty() {
@@ -88,12 +93,11 @@ pub(super) fn devices(page: &mut Page, root: &Rootfs) {
     }
     page.section("Devices");
     for device in &root.devices {
-        let path = device.path.to_string();
         let how = if device.tree.is_some() { "bound from the host" } else { "made" };
         let field = device.index.map_or_else(String::new, |i| format!(" (linux.devices[{i}])"));
         page.line(format_args!(
-            "/{}: {} {}:{}, mode {:04o}, owner {}:{}, {how}{field}",
-            path.trim_start_matches('/'),
+            "{}: {} {}:{}, mode {:04o}, owner {}:{}, {how}{field}",
+            absolute(&device.path),
             words::device(device.mode),
             device.major,
             device.minor,
@@ -103,8 +107,7 @@ pub(super) fn devices(page: &mut Page, root: &Rootfs) {
         ));
     }
     for link in &root.links {
-        let path = link.path.to_string();
-        page.line(format_args!("/{} -> {}", path.trim_start_matches('/'), link.target));
+        page.line(format_args!("{} -> {}", absolute(&link.path), link.target));
     }
 }
 
@@ -123,9 +126,9 @@ pub(super) fn switch(page: &mut Page, root: &Rootfs) {
         page.line("make it read-only (root.readonly)");
     }
     for path in &root.readonly {
-        page.line(format_args!("read-only {path}"));
+        page.line(format_args!("read-only {}", absolute(path)));
     }
     for path in &root.masked {
-        page.line(format_args!("masked {path}"));
+        page.line(format_args!("masked {}", absolute(path)));
     }
 }
