@@ -27,11 +27,15 @@ use std::time::Duration;
 use crate::harness::{Lab, Result};
 
 mod cli;
+mod device;
 mod hook;
 mod hostile;
 mod lifecycle;
+mod mask;
 mod process;
+mod propagation;
 mod rollback;
+mod rootfs;
 
 /// One promise and how to check it.
 #[derive(Debug)]
@@ -75,10 +79,21 @@ impl Case {
 
 /// Every case, in the order of the areas.
 pub(crate) fn all() -> Vec<&'static Case> {
-    [lifecycle::CASES, cli::CASES, hook::CASES, hostile::CASES, rollback::CASES, process::CASES]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        lifecycle::CASES,
+        cli::CASES,
+        hook::CASES,
+        hostile::CASES,
+        rollback::CASES,
+        rootfs::CASES,
+        propagation::CASES,
+        device::CASES,
+        mask::CASES,
+        process::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The cases whose names contain one of the filters; all without filters.
