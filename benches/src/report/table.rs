@@ -6,12 +6,18 @@ use super::Results;
 use crate::contestant::Kind;
 use crate::measure::Scenario;
 
+const NOTE: &str = "
+CPU, peak memory and minor faults are medians too, of the command and all that it waited for. Peak memory
+counts pages of the program's file that the kernel mapped around the ones that were used. The kernel
+counts memory in batches, so a program of a few pages shows 0.";
+
 /// The host and one table for each scenario.
 pub(crate) fn markdown(results: &Results) -> String {
     let mut text = String::from("# teu beside crun and runc\n\n");
     for fact in &results.facts {
         line(&mut text, &format!("- {fact}"));
     }
+    line(&mut text, NOTE);
     for scenario in &results.scenarios {
         text.push('\n');
         if scenario.is_timed() {
