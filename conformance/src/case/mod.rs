@@ -36,6 +36,7 @@ mod process;
 mod propagation;
 mod rollback;
 mod rootfs;
+mod seccomp;
 
 /// One promise and how to check it.
 #[derive(Debug)]
@@ -90,6 +91,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         device::CASES,
         mask::CASES,
         process::CASES,
+        seccomp::CASES,
     ]
     .into_iter()
     .flatten()

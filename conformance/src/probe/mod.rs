@@ -4,6 +4,7 @@
 
 mod action;
 mod facts;
+mod raw;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ probe signal N              end by signal N
 probe sleep                 print \"ready\" and wait for a signal
 probe trap N                print \"ready\", wait for signal N, print \"got N\", end
 probe syscall NAME [ARG]... make a system call with integers, print its result or errno
+probe number N              make the system call of that number without arguments
+probe number-x86 N          the same as a 32 bit program
 probe open PATH             open for reading, print the errno or \"ok\"
 probe write PATH [TEXT]     open for writing and write, print the errno or \"ok\"
 probe cat PATH              print a file
@@ -35,6 +38,8 @@ pub(crate) fn main() -> ExitCode {
         ["sleep"] => action::sleep(),
         ["trap", number] => action::trap(number),
         ["syscall", name, arguments @ ..] => action::syscall(name, arguments),
+        ["number", number] => raw::number(number),
+        ["number-x86", number] => raw::number_x86(number),
         ["open", path] => action::open(path),
         ["write", path] => action::write(path, ""),
         ["write", path, text] => action::write(path, text),

@@ -1,6 +1,8 @@
 //! The few system calls that no safe wrapper offers. Only the probe and the runner's helpers use them.
 #![allow(unsafe_code)]
 
+pub(crate) mod foreign;
+
 use std::io;
 
 /// Makes the raw system call `number` with up to six integer arguments.
@@ -16,4 +18,13 @@ pub(crate) fn number_call(number: i64, arguments: [i64; 6]) -> io::Result<i64> {
         return Err(io::Error::last_os_error());
     }
     Ok(result)
+}
+
+/// Marks every descriptor from `first` on as close-on-exec.
+pub(crate) fn close_on_exec_from(first: i64) -> io::Result<()> {
+    number_call(
+        libc::SYS_close_range,
+        [first, i64::from(u32::MAX), libc::CLOSE_RANGE_CLOEXEC.into(), 0, 0, 0],
+    )
+    .map(drop)
 }
