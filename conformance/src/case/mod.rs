@@ -37,6 +37,7 @@ mod propagation;
 mod rollback;
 mod rootfs;
 mod seccomp;
+mod sysctl;
 
 /// One promise and how to check it.
 #[derive(Debug)]
@@ -92,6 +93,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         mask::CASES,
         process::CASES,
         seccomp::CASES,
+        sysctl::CASES,
     ]
     .into_iter()
     .flatten()
