@@ -9,9 +9,9 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rustix::process::{WaitId, WaitIdOptions, set_child_subreaper, waitid};
+use rustix::process::set_child_subreaper;
 
 use crate::args::{Format, RunOptions};
 use crate::case::{self, Case};
@@ -196,13 +196,8 @@ fn end_below(worker: i32) {
             return;
         }
         for pid in below {
-            process::kill(pid);
-            // Whoever is our child by now is reaped; for the others this returns ECHILD at once.
-            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok();
-            }
+            process::end(pid, Duration::from_millis(100));
         }
-        std::thread::yield_now();
     }
 }
 

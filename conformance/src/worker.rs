@@ -15,6 +15,7 @@ use crate::case;
 use crate::harness::lab::Target;
 use crate::harness::leak::Baseline;
 use crate::harness::{Lab, Stop, cgroup, process};
+use crate::sys::close_on_exec_from;
 
 /// The file that says what to do.
 pub(crate) const JOB: &str = "job.json";
@@ -60,8 +61,11 @@ fn work(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     set_child_subreaper(rustix::process::getpid().into())?;
     unshare(CloneFlags::CLONE_NEWNS)?;
-    // Mounts of the host still arrive here, ours do not arrive there.
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)?;
+    // Private, so that neither our mounts arrive on the host nor those of others arrive here.
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)?;
+
+    // What the suite's own caller left open must not look like a leak of the runtime.
+    close_on_exec_from(3)?;
 
     let job: Job = serde_json::from_slice(&fs::read(folder.join(JOB))?)?;
     let case = case::all()

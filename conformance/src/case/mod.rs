@@ -29,7 +29,9 @@ use crate::harness::{Lab, Result};
 mod cli;
 mod device;
 mod hook;
+mod hook_failure;
 mod hostile;
+mod layer;
 mod lifecycle;
 mod mask;
 mod process;
@@ -37,6 +39,8 @@ mod propagation;
 mod rollback;
 mod rootfs;
 mod seccomp;
+mod signal;
+mod surroundings;
 mod sysctl;
 
 /// One promise and how to check it.
@@ -83,14 +87,18 @@ impl Case {
 pub(crate) fn all() -> Vec<&'static Case> {
     [
         lifecycle::CASES,
+        signal::CASES,
         cli::CASES,
+        surroundings::CASES,
         hook::CASES,
+        hook_failure::CASES,
         hostile::CASES,
         rollback::CASES,
         rootfs::CASES,
         propagation::CASES,
         device::CASES,
         mask::CASES,
+        layer::CASES,
         process::CASES,
         seccomp::CASES,
         sysctl::CASES,

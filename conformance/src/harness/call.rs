@@ -209,7 +209,7 @@ impl Done {
         Ok(self)
     }
 
-    /// Insists on this exit status and on a phrase in standard error.
+    /// Insists on this exit status and on a phrase in standard error; `a|b` means either.
     pub(crate) fn fails(self, code: i32, phrase: &str) -> Result<Self> {
         ensure!(
             self.code == Some(code),
@@ -219,7 +219,7 @@ impl Done {
             shorten(&self.stderr)
         );
         ensure!(
-            self.stderr.contains(phrase),
+            phrase.split('|').any(|either| self.stderr.contains(either)),
             "`{}` must say {phrase:?} on standard error, but said {:?}",
             self.line,
             shorten(&self.stderr)

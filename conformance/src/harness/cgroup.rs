@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Result, process};
 
@@ -106,10 +107,9 @@ pub(crate) fn remove_named(word: &str) {
             }
         }
         for pid in members(folder) {
-            process::kill(pid);
+            process::end(pid, Duration::from_secs(2));
         }
     }
-    process::settle(std::time::Duration::from_secs(2));
     folders.reverse();
     for folder in folders {
         // What stays is reported by the leak check of the next look.

@@ -1,7 +1,7 @@
 //! What the kernel says about processes: ends, descendants, status files.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::process::{
@@ -52,6 +52,16 @@ pub(crate) fn kill(pid: i32) {
         // The only other error is EPERM, and the deadline of the case reports that better.
         kill_process(pid, Signal::KILL).unwrap_or_default();
     }
+}
+
+/// Kills one process and waits for its end; reaps it when it is a child of ours. Nobody else's
+/// children are touched, so threads that supervise other processes do not lose them.
+pub(crate) fn end(pid: i32, at_most: Duration) {
+    let Ok(handle) = handle(pid) else { return };
+    kill(pid);
+    // A process that does not end is found by whoever looks for leaks.
+    event::readable(&handle, at_most).unwrap_or_default();
+    waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok();
 }
 
 /// Reaps every child that has already ended.

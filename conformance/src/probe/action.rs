@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -151,6 +152,17 @@ pub(crate) fn fork(count: &str) -> io::Result<()> {
         child.wait()?;
     }
     error.map_or(Ok(()), |error| say_errno(&error))
+}
+
+/// What a hook got: `FOLDER/order` gains a line, `NAME.state` is its input, `NAME.facts` its facts.
+pub(crate) fn record(folder: &str, name: &str, facts: &serde_json::Value) -> io::Result<()> {
+    let folder = Path::new(folder);
+    let mut state = Vec::new();
+    io::stdin().read_to_end(&mut state)?;
+    std::fs::write(folder.join(format!("{name}.state")), state)?;
+    std::fs::write(folder.join(format!("{name}.facts")), facts.to_string())?;
+    let mut order = OpenOptions::new().create(true).append(true).open(folder.join("order"))?;
+    writeln!(order, "{name}")
 }
 
 fn named(number: &str) -> io::Result<Signal> {

@@ -24,7 +24,9 @@ probe open PATH             open for reading, print the errno or \"ok\"
 probe write PATH [TEXT]     open for writing and write, print the errno or \"ok\"
 probe cat PATH              print a file
 probe alloc BYTES           touch that much memory, print \"ok\"
-probe fork N                start N sleeping children, print how many there are";
+probe fork N                start N sleeping children, print how many there are
+probe record FOLDER NAME    as a hook: append NAME to FOLDER/order, keep stdin and facts there
+probe record-fail FOLDER NAME  the same, then end with status 7";
 
 /// The program.
 pub(crate) fn main() -> ExitCode {
@@ -46,6 +48,13 @@ pub(crate) fn main() -> ExitCode {
         ["cat", path] => action::cat(path),
         ["alloc", bytes] => action::alloc(bytes),
         ["fork", count] => action::fork(count),
+        ["record", folder, name] => action::record(folder, name, &facts::all(&[])),
+        ["record-fail", folder, name] => {
+            return match action::record(folder, name, &facts::all(&[])) {
+                Ok(()) => ExitCode::from(7),
+                Err(_) => ExitCode::from(112),
+            };
+        }
         _ => Err(std::io::Error::other(USAGE)),
     };
     match result {

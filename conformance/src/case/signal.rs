@@ -1,0 +1,89 @@
+//! `kill`: which signals it takes, in which states, and what it says.
+
+use super::Case;
+use crate::harness::{Exit, Lab, Result, ensure, ensure_eq};
+
+const KILL: &str = "OCI runtime-spec runtime.md#kill, runc-kill(8)";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new("lifecycle/kill-default", "kill without a signal sends SIGTERM", KILL, kill_default),
+    Case::new(
+        "lifecycle/kill-names",
+        "kill takes numbers and names, with and without SIG, in any case",
+        KILL,
+        kill_names,
+    ),
+    Case::new(
+        "lifecycle/kill-nonsense",
+        "kill refuses what is no signal, and sends nothing",
+        KILL,
+        kill_nonsense,
+    ),
+    Case::new("lifecycle/kill-created", "a created container can be killed", KILL, kill_created),
+    Case::new(
+        "lifecycle/kill-stopped",
+        "kill of a stopped container fails: container not running",
+        "OCI runtime-spec runtime.md#kill MUST, containerd greps `container not running`",
+        kill_stopped,
+    ),
+    Case::new(
+        "lifecycle/kill-all-stopped",
+        "kill --all of a stopped container succeeds",
+        "runc-kill(8) --all, containerd calls it after the exit",
+        kill_all_stopped,
+    ),
+];
+
+fn kill_default(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe", "trap", "15"])?;
+    c.up_ready()?;
+    c.call("kill").run()?.ok()?.silent()?;
+    ensure_eq!(c.wait()?, Exit::Code(0), "end of init");
+    ensure!(c.output()?.contains("got 15"), "the workload must get SIGTERM: {}", c.output()?);
+    Ok(())
+}
+
+fn kill_names(lab: &Lab) -> Result {
+    for word in ["10", "USR1", "SIGUSR1", "usr1", "sigusr1"] {
+        let c = lab.with_args(&["/probe", "trap", "10"])?;
+        c.up_ready()?;
+        c.kill(word)?.silent()?;
+        ensure_eq!(c.wait()?, Exit::Code(0), "end of init after kill {word}");
+    }
+    Ok(())
+}
+
+fn kill_nonsense(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe", "sleep"])?;
+    c.up_ready()?;
+    for word in ["NONSENSE", "SIG", "9x"] {
+        lab.call(["kill", &c.id, word]).run()?.fails(1, "")?.refused()?;
+    }
+    ensure_eq!(c.status()?, "running", "status afterwards");
+    Ok(())
+}
+
+fn kill_created(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe", "sleep"])?;
+    c.create()?;
+    c.kill("KILL")?;
+    ensure_eq!(c.wait()?, Exit::Signal(9), "end of init");
+    ensure_eq!(c.status()?, "stopped", "status afterwards");
+    Ok(())
+}
+
+fn kill_stopped(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe", "exit", "0"])?;
+    c.up()?;
+    c.wait_ended()?;
+    lab.call(["kill", &c.id, "KILL"]).run()?.fails(1, "container not running")?;
+    c.wait()?;
+    lab.call(["kill", &c.id, "KILL"]).run()?.fails(1, "container not running").map(drop)
+}
+
+fn kill_all_stopped(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe", "exit", "0"])?;
+    c.up()?;
+    c.wait()?;
+    lab.call(["kill", "--all", &c.id, "9"]).run()?.ok().map(drop)
+}

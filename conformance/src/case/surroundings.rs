@@ -1,0 +1,135 @@
+//! Odd surroundings of a call: no environment, closed or extra descriptors, a deleted folder.
+
+use super::Case;
+use crate::harness::call::Call;
+use crate::harness::{Container, Exit, Lab, Result, ensure, ensure_eq};
+
+const ROBUST: &str = "runc(8); managers call with little environment and odd surroundings";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new("cli/no-environment", "every command works without any variable", ROBUST, no_env),
+    Case::new("cli/closed-stdin", "a closed standard input is no error", ROBUST, closed_stdin),
+    Case::new("cli/deleted-cwd", "a deleted working directory is no error", ROBUST, deleted_cwd),
+    Case::new("cli/few-descriptors", "a small RLIMIT_NOFILE is no error", ROBUST, few_descriptors),
+    Case::new(
+        "cli/stdio",
+        "the workload's standard streams are those of create",
+        "runc-create(8), terminals.md pass-through",
+        stdio,
+    ),
+    Case::new(
+        "cli/descriptors",
+        "descriptors of the caller do not reach the workload",
+        "CVE-2024-21626, runc-run(8) --preserve-fds",
+        descriptors,
+    ),
+    Case::new(
+        "cli/preserve-fds",
+        "--preserve-fds N keeps exactly N descriptors after standard error",
+        "runc-run(8) --preserve-fds",
+        preserve_fds,
+    ),
+    Case::new(
+        "cli/preserve-fds-closed",
+        "--preserve-fds of a descriptor that is not open is refused",
+        "runc-run(8) --preserve-fds",
+        preserve_closed,
+    )
+    .known("in runc 1.1 a descriptor of Go's own takes the free slot and is passed on"),
+    Case::new(
+        "cli/listen-fds",
+        "LISTEN_FDS keeps descriptors and tells the workload, with LISTEN_PID=1",
+        "sd_listen_fds(3), runc-run(8)",
+        listen_fds,
+    ),
+];
+
+/// create, state, start, kill, delete, each call changed by `change`.
+fn cycle<'l>(lab: &'l Lab, change: impl Fn(Call<'l>) -> Call<'l>) -> Result {
+    let c: Container<'l> = lab.with_args(&["/probe", "sleep"])?;
+    let done = change(c.launch("create", &[])).run()?.ok()?.silent()?;
+    c.adopt_if(done)?;
+    change(c.call("state")).run()?.ok()?.silent()?.json()?;
+    change(c.call("start")).run()?.ok()?.silent()?;
+    c.wait_output("ready")?;
+    change(lab.call(["kill", &c.id, "KILL"])).run()?.ok()?.silent()?;
+    ensure_eq!(c.wait()?, Exit::Signal(9), "end of init");
+    change(c.call("delete")).run()?.ok()?.silent().map(drop)
+}
+
+fn no_env(lab: &Lab) -> Result {
+    cycle(lab, |call| call.no_env())
+}
+
+/// A shell command that changes its surroundings and then becomes the runtime.
+fn shell(lab: &Lab, script: &str) -> Vec<String> {
+    let busybox = lab.image.join("busybox").to_string_lossy().into_owned();
+    vec![busybox, "sh".into(), "-c".into(), format!("{script}; exec \"$0\" \"$@\"")]
+}
+
+fn closed_stdin(lab: &Lab) -> Result {
+    cycle(lab, |call| call.wrap(shell(lab, "exec <&-")))
+}
+
+fn deleted_cwd(lab: &Lab) -> Result {
+    cycle(lab, |call| call.wrap(shell(lab, "mkdir gone && cd gone && rmdir ../gone")))
+}
+
+fn few_descriptors(lab: &Lab) -> Result {
+    cycle(lab, |call| call.wrap(shell(lab, "ulimit -S -n 40")))
+}
+
+fn stdio(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/bin/cat"])?;
+    let done = c.launch("create", &[]).input("from the caller\n").run()?.ok()?;
+    c.adopt_if(done)?;
+    c.start()?;
+    ensure_eq!(c.wait()?, Exit::Code(0), "end of cat");
+    ensure_eq!(c.output()?, "from the caller\n", "what cat copied");
+    Ok(())
+}
+
+const OPENED: &str = "exec 3</etc/passwd 4</ 5</proc/self/status 9>/dev/null";
+
+fn workload_descriptors(lab: &Lab, flags: &[&str], script: &str) -> Result<Vec<String>> {
+    let c = lab.with_args(&["/probe"])?;
+    let facts = c.launch("run", flags).wrap(shell(lab, script)).run()?.ok()?.json()?;
+    Ok(facts["fds"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default())
+}
+
+fn descriptors(lab: &Lab) -> Result {
+    ensure_eq!(
+        workload_descriptors(lab, &[], OPENED)?,
+        ["0", "1", "2"],
+        "descriptors of the workload"
+    );
+    Ok(())
+}
+
+fn preserve_fds(lab: &Lab) -> Result {
+    let kept = workload_descriptors(lab, &["--preserve-fds", "2"], OPENED)?;
+    ensure_eq!(kept, ["0", "1", "2", "3", "4"], "descriptors with --preserve-fds 2");
+    Ok(())
+}
+
+fn preserve_closed(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe"])?;
+    let script = "exec 3</etc/passwd 4<&-";
+    c.launch("run", &["--preserve-fds", "2"]).wrap(shell(lab, script)).run()?.refused().map(drop)
+}
+
+fn listen_fds(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe"])?;
+    let call = c.launch("run", &[]).env("LISTEN_FDS", "1");
+    // LISTEN_PID names the process that the descriptors are for; exec keeps the pid of the shell.
+    let call = call.wrap(shell(lab, &format!("{OPENED}; export LISTEN_PID=$$")));
+    let facts = call.run()?.ok()?.json()?;
+    let env = facts["env"].as_array().cloned().unwrap_or_default();
+    for variable in ["LISTEN_FDS=1", "LISTEN_PID=1"] {
+        ensure!(env.iter().any(|entry| entry == variable), "the environment lacks {variable}");
+    }
+    let open: Vec<&String> =
+        facts["fds"].as_object().into_iter().flat_map(|all| all.keys()).collect();
+    ensure_eq!(open, ["0", "1", "2", "3"], "descriptors with LISTEN_FDS=1");
+    Ok(())
+}
