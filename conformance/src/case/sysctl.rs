@@ -12,7 +12,10 @@ const SAFE: &str = "runc: sysctl is not in a separate kernel namespace; sysctl.d
 
 pub(super) const CASES: &[Case] = &[
     Case::new("sysctl/net", "net.* of the own network namespace", SPEC, |lab| {
-        applied(lab, &[("net.ipv4.ip_forward", "1"), ("net.ipv4.ip_unprivileged_port_start", "80")])
+        applied(
+            lab,
+            &[("net.ipv4.ip_unprivileged_port_start", "80"), ("net.ipv4.ping_group_range", "3\t5")],
+        )
     }),
     Case::new("sysctl/ipc", "System V parameters of the own ipc namespace", SPEC, |lab| {
         applied(
@@ -34,7 +37,15 @@ pub(super) const CASES: &[Case] = &[
         "sysctl/slashes",
         "with slashes a name may contain dots",
         "sysctl(8), sysctl.d(5) (the first separator decides)",
-        |lab| applied(lab, &[("net/ipv4/ip_forward", "1"), ("net/ipv4/conf/lo/forwarding", "1")]),
+        |lab| {
+            applied(
+                lab,
+                &[
+                    ("net/ipv4/ip_unprivileged_port_start", "81"),
+                    ("net/ipv4/conf/lo/forwarding", "1"),
+                ],
+            )
+        },
     ),
     Case::new(
         "sysctl/read-only",
@@ -56,7 +67,9 @@ pub(super) const CASES: &[Case] = &[
         |lab| refused(lab, "kernel.hostname", "other", |_| {}),
     ),
     Case::new("sysctl/without-network", "net.* with the host's network is refused", SAFE, |lab| {
-        refused(lab, "net.ipv4.ip_forward", "1", |config| without(config, "network"))
+        refused(lab, "net.ipv4.ip_unprivileged_port_start", "84", |config| {
+            without(config, "network")
+        })
     }),
     Case::new("sysctl/without-ipc", "kernel.shmmax with the host's ipc is refused", SAFE, |lab| {
         refused(lab, "kernel.shmmax", "12345678", |config| without(config, "ipc"))
@@ -153,19 +166,19 @@ fn refused(lab: &Lab, key: &str, value: &str, edit: impl FnOnce(&mut Value)) -> 
 
 fn read_only(lab: &Lab) -> Result {
     let bundle = lab.bundle(|config| {
-        config["linux"]["sysctl"] = json!({ "net.ipv4.ip_forward": "1" });
+        config["linux"]["sysctl"] = json!({ "net.ipv4.ip_unprivileged_port_start": "82" });
         let script =
-            "cat /proc/sys/net/ipv4/ip_forward; /probe write /proc/sys/net/ipv4/ip_forward 0";
+            "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; /probe write /proc/sys/net/ipv4/ip_unprivileged_port_start 0";
         config["process"]["args"] = json!(["/bin/sh", "-c", script]);
     })?;
     let output = lab.container(bundle).run()?.ok()?.stdout;
-    ensure_eq!(output, format!("1\nerrno {}\n", libc::EROFS), "value and write to it");
+    ensure_eq!(output, format!("82\nerrno {}\n", libc::EROFS), "value and write to it");
     Ok(())
 }
 
 fn joined_host(lab: &Lab) -> Result {
     let path = format!("/proc/{}/ns/net", std::process::id());
-    refused(lab, "net.ipv4.ip_forward", "1", |config| {
+    refused(lab, "net.ipv4.ip_unprivileged_port_start", "83", |config| {
         without(config, "network");
         if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
             list.push(json!({ "type": "network", "path": path }));
