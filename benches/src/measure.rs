@@ -1,7 +1,8 @@
 //! The rounds: who runs when, and what each sample cost.
 
 use std::fs::{self, File};
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::contestant::{Contestant, Kind, Step};
@@ -209,7 +210,7 @@ impl<'a> Measurement<'a> {
             return Err(failed("was not launched".to_owned()));
         };
         if status != 0 {
-            return Err(failed(format!("ended with status {status}")));
+            return Err(failed(format!("failed ({})", ExitStatus::from_raw(status as i32))));
         }
         Ok(Cost { wall_us: wall_ns as f64 / 1e3, user_us, system_us, peak_kib, minor_faults })
     }
