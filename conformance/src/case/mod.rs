@@ -34,6 +34,7 @@ mod hostile;
 mod layer;
 mod lifecycle;
 mod mask;
+mod namespace;
 mod process;
 mod propagation;
 mod rollback;
@@ -102,6 +103,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         process::CASES,
         seccomp::CASES,
         sysctl::CASES,
+        namespace::CASES,
     ]
     .into_iter()
     .flatten()
