@@ -35,11 +35,13 @@ mod layer;
 mod lifecycle;
 mod mask;
 mod namespace;
+mod planted;
 mod process;
 mod propagation;
 mod rollback;
 mod rootfs;
 mod seccomp;
+mod security;
 mod signal;
 mod surroundings;
 mod sysctl;
@@ -100,6 +102,8 @@ pub(crate) fn all() -> Vec<&'static Case> {
         device::CASES,
         mask::CASES,
         layer::CASES,
+        security::CASES,
+        planted::CASES,
         process::CASES,
         seccomp::CASES,
         sysctl::CASES,
