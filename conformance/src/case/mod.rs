@@ -45,6 +45,7 @@ mod security;
 mod signal;
 mod surroundings;
 mod sysctl;
+mod user_namespace;
 
 /// One promise and how to check it.
 #[derive(Debug)]
@@ -108,6 +109,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         seccomp::CASES,
         sysctl::CASES,
         namespace::CASES,
+        user_namespace::CASES,
     ]
     .into_iter()
     .flatten()

@@ -104,8 +104,7 @@ pub(super) const CASES: &[Case] = &[
             replace(config, "ipc", json!({ "type": "ipc", "path": "/nowhere/ipc" }));
         })
     }),
-    Case::new("namespace/relative-path", "a path that is not absolute", ERROR, relative_path)
-        .known("runc 1.1 takes a relative path for one below its own working directory"),
+    Case::new("namespace/relative-path", "a path that is not absolute", ERROR, relative_path),
     Case::new("namespace/duplicate", "the same type twice", ERROR, |lab| {
         refused(lab, |config| add(config, json!({ "type": "ipc" })))
     }),
@@ -164,13 +163,14 @@ fn refused(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
     lab.container(lab.bundle(edit)?).try_create()?.refused().map(drop)
 }
 
-/// The path would lead to a namespace from the working directory of the call.
+/// The path would lead to a namespace from the bundle, where runc works.
 fn relative_path(lab: &Lab) -> Result {
-    let path = format!("proc/{}/ns/net", std::process::id());
-    let container = lab.container(lab.bundle(|config| {
-        replace(config, "network", json!({ "type": "network", "path": path }));
-    })?);
-    container.launch("create", &[]).cwd("/").run()?.refused().map(drop)
+    let bundle = lab.bundle(|config| {
+        replace(config, "network", json!({ "type": "network", "path": "joined" }));
+    })?;
+    let target = format!("/proc/{}/ns/net", std::process::id());
+    std::os::unix::fs::symlink(target, bundle.folder.join("joined"))?;
+    lab.container(bundle).try_create()?.refused().map(drop)
 }
 
 fn new(lab: &Lab, kind: &str) -> Result {

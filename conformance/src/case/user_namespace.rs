@@ -1,0 +1,260 @@
+//! User namespaces: identities as mapped, and a container that is as usable as any other.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use serde_json::{Value, json};
+
+use super::Case;
+use super::namespace::{add, file, link, replace, without};
+use crate::harness::{Bundle, Lab, Result, ensure, ensure_eq};
+
+const MAPPINGS: &str = "OCI runtime-spec config-linux.md#user-namespace-mappings";
+const KERNEL: &str = "user_namespaces(7)";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new("user/maps", "uid and gid maps are as configured", MAPPINGS, maps),
+    Case::new("user/several-ranges", "maps of several ranges", MAPPINGS, several_ranges),
+    Case::new("user/identity", "root inside is the mapped user outside", KERNEL, identity),
+    Case::new("user/files", "files that root makes belong to the mapped user", KERNEL, files),
+    Case::new("user/groups", "additionalGids work with a map", MAPPINGS, groups),
+    Case::new("user/proc-and-sys", "proc and sysfs are mounted", KERNEL, proc_and_sys),
+    Case::new(
+        "user/devices",
+        "the default devices are usable, although nobody may make them",
+        "OCI runtime-spec config-linux.md#default-devices",
+        devices,
+    ),
+    Case::new("user/capabilities", "capabilities are those of the namespace", KERNEL, capabilities),
+    Case::new(
+        "user/owns-others",
+        "the other new namespaces belong to the user namespace",
+        "user_namespaces(7), ioctl_ns(2)",
+        owns_others,
+    ),
+    Case::new(
+        "user/joined-network",
+        "a new user namespace in a joined network",
+        KERNEL,
+        joined_network,
+    ),
+    Case::new("user/join", "the user namespace of another container, a new pid", KERNEL, join)
+        .known("runc 1.1 asks for a map although the joined namespace has its own"),
+    Case::new("user/no-mapping", "a new user namespace needs a map", MAPPINGS, |lab| {
+        refused(lab, |config| add(config, json!({ "type": "user" })))
+    }),
+    Case::new("user/uid-not-mapped", "process.user must be in the map", KERNEL, |lab| {
+        refused(lab, |config| {
+            mapped(config);
+            config["process"]["user"]["uid"] = 70_000.into();
+        })
+    }),
+    Case::new("user/overlap", "ranges that overlap are refused", KERNEL, |lab| {
+        refused(lab, |config| {
+            mapped(config);
+            config["linux"]["uidMappings"] = json!([
+                { "containerID": 0, "hostID": 100_000, "size": 1000 },
+                { "containerID": 999, "hostID": 300_000, "size": 10 },
+            ]);
+        })
+    }),
+];
+
+const BASE: u32 = 100_000;
+
+/// A new user namespace whose root is user 100000 of the host.
+fn mapped(config: &mut Value) {
+    add(config, json!({ "type": "user" }));
+    let ids = json!([{ "containerID": 0, "hostID": BASE, "size": 65536 }]);
+    config["linux"]["uidMappings"] = ids.clone();
+    config["linux"]["gidMappings"] = ids;
+}
+
+fn bundle(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Bundle> {
+    let bundle = lab.bundle(|config| {
+        mapped(config);
+        edit(config);
+    })?;
+    // The mapped root has to be able to walk to its root file system. The folder above the case's
+    // is the suite's own temporary folder.
+    let folders = bundle.folder.ancestors().take(3);
+    for folder in folders {
+        fs::set_permissions(folder, Permissions::from_mode(0o711))?;
+    }
+    Ok(bundle)
+}
+
+fn facts(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Value> {
+    lab.container(bundle(lab, edit)?).facts()
+}
+
+fn refused(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
+    lab.container(lab.bundle(edit)?).try_create()?.refused().map(drop)
+}
+
+/// The numbers of a map file, line by line.
+fn numbers(map: &Value) -> Vec<Vec<u32>> {
+    let text = map.as_str().unwrap_or_default();
+    let line = |line: &str| line.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+    text.lines().map(line).collect()
+}
+
+fn maps(lab: &Lab) -> Result {
+    let facts = facts(lab, |_| {})?;
+    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
+    ensure_eq!(numbers(&facts["gidMap"]), [[0, BASE, 65536]], "gid_map");
+    ensure_eq!((&facts["uid"], &facts["gid"]), (&json!(0), &json!(0)), "uid and gid");
+    let host = link(i32::try_from(std::process::id()).unwrap_or(0), file("user"))?;
+    ensure!(facts["namespaces"]["user"] != host.as_str(), "the user namespace is the caller's");
+    Ok(())
+}
+
+fn several_ranges(lab: &Lab) -> Result {
+    let facts = facts(lab, |config| {
+        config["linux"]["uidMappings"] = json!([
+            { "containerID": 0, "hostID": BASE, "size": 1 },
+            { "containerID": 1, "hostID": 5, "size": 9 },
+            { "containerID": 1000, "hostID": 200_000, "size": 50 },
+        ]);
+    })?;
+    let want = [[0, BASE, 1], [1, 5, 9], [1000, 200_000, 50]];
+    ensure_eq!(numbers(&facts["uidMap"]), want, "uid_map");
+    Ok(())
+}
+
+fn identity(lab: &Lab) -> Result {
+    for (uid, outside) in [(0, BASE), (1000, BASE + 1000)] {
+        let container = lab.container(bundle(lab, |config| {
+            config["process"]["args"] = json!(["/probe", "sleep"]);
+            config["process"]["user"] = json!({ "uid": uid, "gid": uid });
+        })?);
+        container.up_ready()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", container.pid()?))?;
+        for field in ["Uid:", "Gid:"] {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
+            let want = format!("{outside} {outside} {outside} {outside}");
+            let got: Vec<&str> = line.split_whitespace().collect();
+            ensure_eq!(got.join(" "), want, "{field} on the host of {uid}");
+        }
+    }
+    Ok(())
+}
+
+fn files(lab: &Lab) -> Result {
+    let bundle = bundle(lab, |config| {
+        config["root"]["readonly"] = false.into();
+        config["process"]["args"] = json!(["/probe", "write", "/tmp/new", "text"]);
+    })?;
+    let folder = bundle.rootfs().join("tmp");
+    fs::set_permissions(&folder, Permissions::from_mode(0o777))?;
+    let output = lab.container(bundle).run()?.ok()?.stdout;
+    ensure_eq!(output, "ok\n", "write to /tmp/new");
+    let found = fs::metadata(folder.join("new"))?;
+    ensure_eq!((found.uid(), found.gid()), (BASE, BASE), "owner on the host");
+    Ok(())
+}
+
+fn groups(lab: &Lab) -> Result {
+    let facts = facts(lab, |config| {
+        config["process"]["user"] =
+            json!({ "uid": 1000, "gid": 1000, "additionalGids": [10, 2000] });
+    })?;
+    ensure_eq!(facts["groups"], json!([10, 2000]), "supplementary groups");
+    ensure_eq!(facts["setgroups"], "allow", "setgroups");
+    Ok(())
+}
+
+fn proc_and_sys(lab: &Lab) -> Result {
+    let facts = facts(lab, |_| {})?;
+    ensure_eq!(facts["pid"], 1, "pid");
+    let mounts: Vec<(&str, &str)> = facts["mounts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|mount| Some((mount["target"].as_str()?, mount["type"].as_str()?)))
+        .collect();
+    for want in [("/proc", "proc"), ("/sys", "sysfs"), ("/dev/mqueue", "mqueue")] {
+        ensure!(mounts.contains(&want), "{want:?} is not mounted: {mounts:?}");
+    }
+    Ok(())
+}
+
+fn devices(lab: &Lab) -> Result {
+    let script =
+        "for d in null zero full random urandom tty; do test -c /dev/$d || echo no $d; done
+        /probe write /dev/null text; /probe open /dev/zero; /probe open /dev/urandom
+        /probe open /dev/ptmx";
+    let container = lab.container(bundle(lab, |config| {
+        config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+    })?);
+    let done = container.run()?.ok()?;
+    ensure_eq!(done.stdout, "ok\nok\nok\nok\n", "use of devices");
+    Ok(())
+}
+
+fn capabilities(lab: &Lab) -> Result {
+    let facts = facts(lab, |config| {
+        let set = json!(["CAP_SYS_ADMIN", "CAP_CHOWN"]);
+        config["process"]["capabilities"] =
+            json!({ "bounding": set, "permitted": set, "effective": set });
+    })?;
+    ensure_eq!(facts["capabilities"]["effective"], "0000000000200001", "effective set");
+    Ok(())
+}
+
+fn owns_others(lab: &Lab) -> Result {
+    // The capability counts only in namespaces that this user namespace owns.
+    let script =
+        "busybox hostname renamed && busybox hostname && mount -t tmpfs own /tmp && echo mounted";
+    let container = lab.container(bundle(lab, |config| {
+        let set = json!(["CAP_SYS_ADMIN"]);
+        config["process"]["capabilities"] =
+            json!({ "bounding": set, "permitted": set, "effective": set });
+        config["process"]["env"] = json!(["PATH=/bin"]);
+        config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+    })?);
+    ensure_eq!(container.run()?.ok()?.stdout, "renamed\nmounted\n", "what root may do");
+    Ok(())
+}
+
+fn joined_network(lab: &Lab) -> Result {
+    let first =
+        lab.container(lab.bundle(|config| config["process"]["args"] = json!(["/probe", "sleep"]))?);
+    first.up_ready()?;
+    let pid = first.pid()?;
+    let facts = facts(lab, |config| {
+        let path = format!("/proc/{pid}/ns/net");
+        replace(config, "network", json!({ "type": "network", "path": path }));
+        // The kernel lets only the owner of the network mount its sysfs.
+        if let Some(mounts) = config["mounts"].as_array_mut() {
+            mounts.retain(|mount| mount["type"] != "sysfs");
+        }
+    })?;
+    ensure_eq!(facts["namespaces"]["net"], link(pid, "net")?, "network namespace");
+    ensure!(facts["namespaces"]["user"] != link(pid, "user")?, "the user namespace is not new");
+    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
+    Ok(())
+}
+
+fn join(lab: &Lab) -> Result {
+    let first = lab.container(bundle(lab, |config| {
+        config["process"]["args"] = json!(["/probe", "sleep"]);
+    })?);
+    first.up_ready()?;
+    let pid = first.pid()?;
+    let facts = facts(lab, |config| {
+        without(config, "user", false);
+        add(config, json!({ "type": "user", "path": format!("/proc/{pid}/ns/user") }));
+        for map in ["uidMappings", "gidMappings"] {
+            if let Some(linux) = config["linux"].as_object_mut() {
+                linux.remove(map);
+            }
+        }
+    })?;
+    ensure_eq!(facts["namespaces"]["user"], link(pid, "user")?, "user namespace");
+    ensure!(facts["namespaces"]["pid"] != link(pid, "pid")?, "the pid namespace is not new");
+    ensure_eq!(facts["pid"], 1, "pid");
+    ensure_eq!(facts["uid"], 0, "uid");
+    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
+    Ok(())
+}
