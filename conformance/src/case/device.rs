@@ -38,9 +38,12 @@ pub(super) const CASES: &[Case] = &[
         "systemd's container interface, /dev; runc makes it when /proc/kcore exists",
         core_link,
     ),
-    Case::new("device/configured", "c, u, b and p nodes with mode, uid and gid", DEVICES, |lab| {
-        configured(lab)
-    }),
+    Case::new(
+        "device/configured",
+        "c, u, b and p nodes with mode, uid and gid",
+        DEVICES,
+        configured,
+    ),
     Case::new("device/subfolder", "folders above a device are made", DEVICES, subfolder),
     Case::new(
         "device/umask",
@@ -61,9 +64,12 @@ pub(super) const CASES: &[Case] = &[
         other_exists,
     )
     .known("runc 1.1 takes any file that exists at the path for the device"),
-    Case::new("device/unknown-type", "a type that does not exist is an error", DEVICES, |lab| {
-        unknown_type(lab)
-    }),
+    Case::new(
+        "device/unknown-type",
+        "a type that does not exist is an error",
+        DEVICES,
+        unknown_type,
+    ),
     Case::new(
         "device/bound-dev",
         "a /dev bound by the user keeps what it has and gets nothing",

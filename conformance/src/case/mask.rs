@@ -45,9 +45,12 @@ pub(super) const CASES: &[Case] = &[
         ROOT,
         root_read_only,
     ),
-    Case::new("mask/root-writable", "without root.readonly writes reach the rootfs", ROOT, |lab| {
-        root_writable(lab)
-    }),
+    Case::new(
+        "mask/root-writable",
+        "without root.readonly writes reach the rootfs",
+        ROOT,
+        root_writable,
+    ),
     Case::new(
         "mask/no-pivot",
         "--no-pivot gives the same container, without the host below it",

@@ -18,7 +18,7 @@ pub(super) const CASES: &[Case] = &[
         "rootfs/bind-flags",
         "each flag of a bind mount shows in mountinfo",
         OPTIONS,
-        |lab| bind_flags(lab),
+        bind_flags,
     ),
     Case::new("rootfs/bind", "bind shows one mount, rbind the tree below it", OPTIONS, bind_tree),
     Case::new(
@@ -59,9 +59,12 @@ pub(super) const CASES: &[Case] = &[
         "OCI runtime-spec runtime.md#create; managers match this text",
         missing_source,
     ),
-    Case::new("rootfs/mount-point", "missing folders of a mount point are made", MOUNTS, |lab| {
-        mount_point(lab)
-    }),
+    Case::new(
+        "rootfs/mount-point",
+        "missing folders of a mount point are made",
+        MOUNTS,
+        mount_point,
+    ),
     Case::new(
         "rootfs/order",
         "mounts happen in the listed order",
