@@ -78,7 +78,11 @@ pub(crate) const GLOBAL: &[Flag] = &[
         "append messages to FILE instead of writing them to stderr; file:FILE means the same",
     ),
     Flag::with("log-format", "FORMAT", "text or json (default: text)"),
-    Flag::with("log-level", "LEVEL", "error, warning, info or debug (default: error)"),
+    Flag::with(
+        "log-level",
+        "LEVEL",
+        "error, warning, info or debug (default: warning, and error with --log)",
+    ),
     Flag::switch("debug", "the same as --log-level debug"),
     Flag::switch("systemd-cgroup", "let systemd make the cgroup (not available yet)"),
     Flag::with(

@@ -6,10 +6,10 @@
 //!   object, and at the default level nothing else is ever written.
 //! - CRI-O and conmon search stderr. So a failure is on stderr as well, as one short line: in the form
 //!   of the log where there is no log file, and as the bare message where there is one, as runc does.
-//! - go-runc and CRI-O parse stdout and stderr together. So a command that succeeds writes nothing on
-//!   stderr: warnings go to the log, and only when `--log-level warning` (or more) asks for them.
-//!   Two commands that people call are exceptions: `list` names broken entries beside its table, and
-//!   `plan` prints its warnings.
+//! - go-runc and CRI-O parse stdout and stderr of `state`, `list` and `features` together. So these
+//!   write nothing on stderr when they succeed. Where there is a log file nothing but a failure is
+//!   written at the default level; without one, warnings of the configuration go to stderr, where the
+//!   specification wants them seen.
 //!
 //! The file is opened when the first message is written, and only appended to: several commands may
 //! share it. A message is one `write`, so that they do not mix.
@@ -83,6 +83,8 @@ impl Log {
             }
         };
         self.level = match global.text("log-level")? {
+            // Somebody reads stderr, and a manager reads a log file (see above).
+            None | Some("") if self.path.is_none() => Level::Warning,
             None | Some("" | "error" | "fatal" | "panic") => Level::Error,
             Some("warning" | "warn") => Level::Warning,
             Some("info") => Level::Info,

@@ -4,12 +4,12 @@
 //! A hook gets the state on standard input, the environment of its own entry and nothing else
 //! (CVE-2025-23266 came from what a hook inherited), the bundle as working directory, and time.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use oci_spec::runtime::Hook;
@@ -17,6 +17,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::MemfdFlags;
 
 use crate::error::{Error, ErrorKind, OsResult, Result};
+use crate::operation::serve::{Exit, reap};
+use crate::sys::exec;
 
 /// How much of what a failed hook said goes into the error.
 const SHOWN: i64 = 512;
@@ -58,44 +60,39 @@ fn memory(name: &str, content: &str) -> Result<File> {
     Ok(file)
 }
 
+fn texts<'a>(values: impl Iterator<Item = &'a String>) -> Result<Vec<CString>> {
+    let text = |value: &String| CString::new(value.as_str()).map_err(|_| nul());
+    values.map(text).collect()
+}
+
+fn nul() -> Error {
+    Error::new(ErrorKind::Hook, "contains a NUL byte")
+}
+
 fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
     let input = memory("teu-hook-state", state)?;
     let mut output = memory("teu-hook-output", "")?;
-    let share = |file: &File| file.try_clone().map(OwnedFd::from).call(|| "dup(hook output)");
-    let args = hook.args().as_deref().unwrap_or_default();
-    let mut command = Command::new(hook.path());
-    command
-        .env_clear()
-        .envs(hook.env().iter().flatten().map(|entry| entry.split_once('=').unwrap_or((entry, ""))))
-        .current_dir(bundle)
-        .args(args.get(1..).unwrap_or_default())
-        .stdin(Stdio::from(input))
-        .stdout(Stdio::from(share(&output)?))
-        .stderr(Stdio::from(share(&output)?));
-    if let Some(name) = args.first() {
-        command.arg0(name);
+    let c_string = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|_| nul());
+    let path = c_string(hook.path())?;
+    let mut argv = texts(hook.args().iter().flatten())?;
+    if argv.is_empty() {
+        argv.push(path.clone());
     }
-    let mut child = command.spawn().call(|| "execve")?;
+    let pidfd = exec::start(&exec::Program {
+        path: &path,
+        argv: &argv,
+        envp: &texts(hook.env().iter().flatten())?,
+        stdio: [input.as_fd(), output.as_fd(), output.as_fd()],
+        cwd: &c_string(bundle)?,
+    })?;
     let timeout = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok());
-    let ended = wait(&mut child, timeout.map(Duration::from_secs))?;
-    match ended {
-        Some(status) if status.success() => Ok(()),
-        Some(status) => {
-            Err(Error::new(ErrorKind::Hook, format!("{}{}", ending(status), said(&mut output))))
-        }
-        None => Err(Error::new(
-            ErrorKind::Hook,
-            format!("still running after {} s, killed{}", timeout.unwrap_or(0), said(&mut output)),
-        )),
-    }
-}
-
-fn ending(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (_, Some(signal)) => format!("killed by signal {signal}"),
-        _ => status.to_string(),
-    }
+    let how = match wait(&pidfd, timeout.map(Duration::from_secs))? {
+        Some(Exit::Code(0)) => return Ok(()),
+        Some(Exit::Code(code)) => format!("exit status {code}"),
+        Some(Exit::Signal(signal)) => format!("killed by signal {signal}"),
+        None => format!("still running after {} s, killed", timeout.unwrap_or(0)),
+    };
+    Err(Error::new(ErrorKind::Hook, format!("{how}{}", said(&mut output))))
 }
 
 fn said(output: &mut File) -> String {
@@ -111,31 +108,26 @@ fn said(output: &mut File) -> String {
 }
 
 /// Waits for the end; none when time ran out and the hook was killed.
-fn wait(child: &mut Child, timeout: Option<Duration>) -> Result<Option<ExitStatus>> {
-    let Some(timeout) = timeout else {
-        return child.wait().map(Some).call(|| "waitpid(hook)");
-    };
-    let pid = rustix::process::Pid::from_child(child);
-    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
-        .call(|| "pidfd_open(hook)")?;
-    let deadline = Instant::now() + timeout;
-    loop {
+fn wait(pidfd: &OwnedFd, timeout: Option<Duration>) -> Result<Option<Exit>> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let mut in_time = true;
+    while let Some(deadline) = deadline {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec {
             tv_sec: left.as_secs().cast_signed(),
             tv_nsec: i64::from(left.subsec_nanos()),
         };
-        match rustix::event::poll(
-            &mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)],
-            Some(&left),
-        ) {
-            Ok(0) => break,
-            Ok(_) => return child.wait().map(Some).call(|| "waitpid(hook)"),
+        match rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&left)) {
+            Ok(0) => {
+                crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL).call(|| "kill(hook)")?;
+                in_time = false;
+                break;
+            }
+            Ok(_) => break,
             Err(rustix::io::Errno::INTR) => (),
             Err(errno) => return Err(errno).call(|| "poll(hook)"),
         }
     }
-    child.kill().call(|| "kill(hook)")?;
-    child.wait().call(|| "waitpid(hook)")?;
-    Ok(None)
+    let exit = reap(pidfd)?;
+    Ok(if in_time { exit.or(Some(Exit::Code(0))) } else { None })
 }

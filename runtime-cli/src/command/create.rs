@@ -81,9 +81,16 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
         no_pivot: given.on("no-pivot"),
         no_new_keyring: given.on("no-new-keyring"),
         preserve_fds,
+        listen_fds: listen_fds(),
         detach: given.on("detach"),
         ..CreateOptions::default()
     })
+}
+
+/// How many sockets a socket-activating caller passes on (sd_listen_fds(3)). Whatever is not such a number
+/// is no such caller.
+fn listen_fds() -> u32 {
+    std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// The bundle, absolute. Only a relative one needs a working directory, which may have been deleted.

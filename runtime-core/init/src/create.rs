@@ -100,6 +100,16 @@ fn create(
     }
 
     streams(root.as_ref(), fds, plan)?;
+    if let Some(root) = &root {
+        // While the root can still be written to. Whatever stands in the way shows when it is entered.
+        let _made = rootfs::path::make(
+            Step::Cwd,
+            root.as_fd(),
+            process.cwd,
+            rootfs::path::Kind::Directory,
+            false,
+        );
+    }
     if let (Some(rootfs), Some(root)) = (&plan.rootfs, &root) {
         finish_root(rootfs, root)?;
     }

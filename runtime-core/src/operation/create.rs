@@ -55,11 +55,12 @@ pub(crate) fn create(
     options: &CreateOptions,
     goal: Goal,
 ) -> Result<Made> {
+    store.check_free(id)?;
     let bundle = Bundle::open(&options.bundle)?;
     let host = probe::host()?;
     let (mut plan, warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     check_terminal(&plan, options, goal)?;
-    check_preserved(options.preserve_fds)?;
+    check_preserved(options.listen_fds + options.preserve_fds)?;
     plan.compile_seccomp(store.root())?;
     let cgroup_record = plan.cgroup.record(&host);
     if !cgroup_record.is_empty_or_missing()? {
@@ -135,7 +136,7 @@ fn build<'a>(
                 link: theirs.as_fd(),
                 wait_for_maps: plan.namespaces.maps.is_some(),
                 fds,
-                preserve: options.preserve_fds,
+                preserve: options.listen_fds + options.preserve_fds,
             },
         )
     })?;
@@ -247,7 +248,7 @@ fn check_preserved(count: u32) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
-                    "unable to preserve descriptor {number}: it is not open (--preserve-fds {count})"
+                    "unable to preserve descriptor {number}: it is not open (--preserve-fds and LISTEN_FDS ask for {count})"
                 ),
             ));
         }

@@ -42,6 +42,8 @@ pub struct CreateOptions {
     pub no_new_keyring: bool,
     /// So many descriptors of the caller, from 3 on, go on to the workload.
     pub preserve_fds: u32,
+    /// Before those: so many listening sockets, announced by LISTEN_FDS (sd_listen_fds(3)).
+    pub listen_fds: u32,
     /// `run` will not wait for the workload.
     pub detach: bool,
     /// Standard streams of the workload, unless it has a terminal.

@@ -174,6 +174,7 @@ fn lower_process(
     let inputs = process::Inputs {
         id: id.as_str(),
         no_new_keyring: options.no_new_keyring,
+        listen_fds: options.listen_fds,
         preserve_fds: options.preserve_fds,
         // The maps of a joined user namespace are not known here: the kernel says then.
         host_uid: &|uid| maps.map_or(Some(uid), |maps| maps.host_uid(uid)),

@@ -40,7 +40,12 @@ pub(crate) fn lower(
     warnings: &mut Vec<String>,
 ) -> Result<Process> {
     let args = wanted.args().as_deref().unwrap_or_default();
-    let env = deduplicate(wanted.env().as_deref().unwrap_or_default());
+    let mut env = deduplicate(wanted.env().as_deref().unwrap_or_default());
+    if inputs.listen_fds > 0 {
+        // The workload is the process that they are for, whatever its pid was for the caller.
+        env.push(format!("LISTEN_FDS={}", inputs.listen_fds));
+        env.push("LISTEN_PID=1".into());
+    }
     let user = wanted.user();
     mapped(user.uid(), inputs.host_uid, "process.user.uid")?;
     mapped(user.gid(), inputs.host_gid, "process.user.gid")?;
@@ -90,7 +95,7 @@ pub(crate) fn lower(
             .and_then(|linux| linux.personality().as_ref())
             .map(schedule::personality)
             .transpose()?,
-        preserve_fds: inputs.preserve_fds,
+        preserve_fds: inputs.listen_fds + inputs.preserve_fds,
     })
 }
 
@@ -238,6 +243,7 @@ mod tests {
         let inputs = Inputs {
             id: "c",
             no_new_keyring: false,
+            listen_fds: 0,
             preserve_fds: 0,
             host_uid: &|uid| (uid < 1000).then_some(uid),
             host_gid: &|gid| (gid < 1000).then_some(gid),

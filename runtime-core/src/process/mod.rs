@@ -13,6 +13,8 @@ pub(crate) struct Inputs<'a> {
     pub id: &'a str,
     /// `--no-new-keyring`.
     pub no_new_keyring: bool,
+    /// Sockets that LISTEN_FDS announces.
+    pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
     /// Maps an id of the container to the host's; none when it is not mapped.

@@ -84,7 +84,7 @@ fn rlimits(process: &Process) -> Result<()> {
         if let Some(first) = rlimits[..index].iter().position(|other| other.typ() == rlimit.typ()) {
             return Err(Error::spec(
                 format!("process.rlimits[{index}].type"),
-                format_args!("is in process.rlimits[{first}] already"),
+                format_args!("{} is in process.rlimits[{first}] already", rlimit.typ()),
             ));
         }
         if rlimit.soft() > rlimit.hard() {

@@ -7,7 +7,7 @@ mod tolerance;
 
 use oci_spec::runtime::Spec;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 pub use sysctl::Sysctls;
 pub(crate) use sysctl::lower as lower_sysctls;
@@ -18,11 +18,13 @@ pub(crate) use sysctl::lower as lower_sysctls;
 /// [`crate::ErrorKind::InvalidSpec`] with the JSON path of the field.
 pub fn parse(config: &[u8]) -> Result<(Spec, Vec<String>)> {
     let mut warnings = Vec::new();
-    // Nearly every configuration needs no correction; a tree costs more than a second look.
-    let spec = match parse_as::<Spec>(config) {
+    // Nearly every configuration is right and needs no correction. The path of a field is followed only when
+    // there is an error to name it in: that takes a second copy of every type's code, which costs memory.
+    let spec = match serde_json::from_slice::<Spec>(config) {
         Ok(spec) if !tolerance::is_misread(&spec) => spec,
         _ => {
-            let mut tree: serde_json::Value = parse_as(config)?;
+            let mut tree: serde_json::Value =
+                serde_json::from_slice(config).map_err(|error| syntax(&error))?;
             tolerance::correct(&mut tree, &mut warnings);
             serde_path_to_error::deserialize(tree).map_err(|error| broken(&error))?
         }
@@ -31,22 +33,22 @@ pub fn parse(config: &[u8]) -> Result<(Spec, Vec<String>)> {
     Ok((spec, warnings))
 }
 
-fn parse_as<T: serde::de::DeserializeOwned>(config: &[u8]) -> Result<T> {
-    let mut json = serde_json::Deserializer::from_slice(config);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| broken(&error))?;
-    json.end().map_err(|error| Error::spec("(end)", error))?;
-    Ok(value)
+/// Not JSON at all: the place is a line and a column.
+fn syntax(error: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::InvalidSpec, format!("config.json: {error}"))
 }
 
 fn broken<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Error {
-    let path = error.path().to_string();
-    let path = if path == "." { "(root)".to_owned() } else { path };
     // What the message quotes of the file may be long.
     let mut text = error.inner().to_string().replace('\n', " ");
     if text.len() > 300 {
         text = text.chars().take(300).chain("…".chars()).collect();
     }
-    Error::spec(path, text)
+    match error.path().to_string().as_str() {
+        // The file as a whole, or a place before any field.
+        "." | "?" => Error::new(ErrorKind::InvalidSpec, format!("config.json: {text}")),
+        path => Error::spec(path, text),
+    }
 }
 
 #[cfg(test)]

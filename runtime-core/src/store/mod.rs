@@ -8,7 +8,7 @@ pub(crate) mod record;
 pub(crate) mod status;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
@@ -45,6 +45,9 @@ impl Store {
                     .mode(0o700)
                     .create(root)
                     .call(|| format!("mkdir({})", root.display()))?;
+                // mkdir(2) has taken the caller's umask off, which may leave nothing.
+                std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700))
+                    .call(|| format!("chmod({})", root.display()))?;
                 std::fs::symlink_metadata(root).call(|| format!("stat({})", root.display()))?
             }
             Err(error) => return Err(error).call(|| format!("stat({})", root.display())),
@@ -68,6 +71,17 @@ impl Store {
         &self.root
     }
 
+    /// Refuses an id that is taken, before anything is asked of the host; [`Store::reserve`] decides.
+    ///
+    /// # Errors
+    /// The id is taken.
+    pub(crate) fn check_free(&self, id: &ContainerId) -> Result<()> {
+        match std::fs::symlink_metadata(self.root.join(id.as_str())) {
+            Ok(_) => Err(taken(id)),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Makes the directory of a new container, locks it, and writes the record of what is about to be made.
     ///
     /// # Errors
@@ -76,12 +90,7 @@ impl Store {
         let path = self.root.join(id.as_str());
         match rustix::fs::mkdir(&path, Mode::RWXU) {
             Ok(()) => (),
-            Err(rustix::io::Errno::EXIST) => {
-                return Err(Error::new(
-                    ErrorKind::AlreadyExists,
-                    format!("container with given ID already exists: {id}"),
-                ));
-            }
+            Err(rustix::io::Errno::EXIST) => return Err(taken(id)),
             Err(errno) => return Err(errno).call(|| format!("mkdir({})", path.display())),
         }
         let entry = Entry { directory: open_directory(&path)?, path, id: id.clone() };
@@ -149,6 +158,10 @@ impl Store {
         ids.sort();
         Ok(ids)
     }
+}
+
+fn taken(id: &ContainerId) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("container with given ID already exists: {id}"))
 }
 
 fn missing(id: &ContainerId) -> Error {

@@ -217,7 +217,7 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
 }
 
 /// Blocks every signal of this thread, those of glibc's own too: the raw call, since libc leaves them out.
-fn block_signals() -> u64 {
+pub(super) fn block_signals() -> u64 {
     let all = u64::MAX;
     let mut old = 0_u64;
     // SAFETY: rt_sigprocmask(2) reads one and writes the other 8-byte set.
@@ -227,7 +227,7 @@ fn block_signals() -> u64 {
     old
 }
 
-fn restore_signals(mask: u64) {
+pub(super) fn restore_signals(mask: u64) {
     // SAFETY: rt_sigprocmask(2) reads one 8-byte set.
     unsafe {
         libc::syscall(
@@ -275,7 +275,7 @@ unsafe fn clone3_call(args: &CloneArgs, stub: *const Stub) -> i64 {
 /// # Safety
 /// As the call itself.
 #[inline(always)]
-unsafe fn raw(number: i64, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+pub(super) unsafe fn raw(number: i64, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let result: isize;
     // SAFETY: the kernel's calling convention of x86-64 (syscall(2)); what the call does to memory is the
     // caller's business.

@@ -2,6 +2,7 @@
 
 pub(crate) mod bpf;
 pub(crate) mod clone;
+pub(crate) mod exec;
 pub(crate) mod mount;
 pub(crate) mod namespace;
 pub(crate) mod process;

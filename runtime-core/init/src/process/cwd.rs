@@ -2,7 +2,6 @@
 
 use core::ffi::CStr;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use teu_wire::{ProcessView, Step};
 
@@ -20,20 +19,15 @@ pub enum Entered {
     AsUser,
 }
 
-/// Enters it; makes it when it is missing, as callers of runc expect.
+/// Enters it.
 ///
 /// # Errors
-/// It is not a directory, or it is outside of the root.
+/// It is not a directory, is not there, or is outside of the root.
 pub fn enter(process: &ProcessView<'_>) -> Result<Entered> {
     let cwd = process.cwd;
     match rustix::process::chdir(cwd) {
         Ok(()) => verify(cwd).map(|()| Entered::Yes),
         Err(Errno::ACCESS | Errno::PERM) => Ok(Entered::AsUser),
-        Err(Errno::NOENT) => {
-            make(cwd)?;
-            rustix::process::chdir(cwd).at(STEP, c"chdir", cwd.to_bytes())?;
-            verify(cwd).map(|()| Entered::Yes)
-        }
         Err(errno) => Err(errno).at(STEP, c"chdir", cwd.to_bytes()),
     }
 }
@@ -63,25 +57,4 @@ fn verify(cwd: &CStr) -> Result<()> {
             cwd.to_bytes(),
         )),
     }
-}
-
-/// Makes the directory, component by component below the new root.
-fn make(cwd: &CStr) -> Result<()> {
-    let detail = cwd.to_bytes();
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut here = rustix::fs::open(c"/", flags, Mode::empty()).at(STEP, c"open", b"/")?;
-    for component in detail.split(|byte| *byte == b'/').filter(|component| !component.is_empty()) {
-        let mut name = [0_u8; 256];
-        if component.len() >= name.len() {
-            return Err(Errno::NAMETOOLONG).at(STEP, c"mkdir", detail);
-        }
-        name[..component.len()].copy_from_slice(component);
-        let name = CStr::from_bytes_until_nul(&name).unwrap_or(c"");
-        match rustix::fs::mkdirat(&here, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => (),
-            Err(errno) => return Err(errno).at(STEP, c"mkdir", detail),
-        }
-        here = rustix::fs::openat(&here, name, flags, Mode::empty()).at(STEP, c"open", detail)?;
-    }
-    Ok(())
 }

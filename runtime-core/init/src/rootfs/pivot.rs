@@ -1,6 +1,7 @@
 //! Making the root mount the root directory.
 
 use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::UnmountFlags;
 use teu_wire::Step;
 
@@ -23,9 +24,17 @@ pub fn make_read_only(root: &Root) -> Result<()> {
 /// # Errors
 /// A call failed; EINVAL on the initial ramfs, where `--no-pivot` is for.
 pub fn pivot(root: &Root) -> Result<()> {
+    const MS_SLAVE: u64 = 1 << 19;
     let step = Step::Switch;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let old = rustix::fs::open(c"/", flags, Mode::empty()).at(step, c"open(old root)", b"/")?;
     rustix::process::fchdir(root.as_fd()).at(step, c"fchdir", b"/")?;
     rustix::process::pivot_root(c".", c".").at(step, c"pivot_root", b"")?;
+    // Before the unmount: where the old root's mounts are still shared with the host's (rootfsPropagation
+    // "shared"), the host would lose its own along with them (mount_namespaces(7)).
+    let attr = MountAttr { propagation: MS_SLAVE, ..MountAttr::default() };
+    call::mount_setattr(old.as_fd(), true, attr).at(step, c"mount_setattr(MS_SLAVE)", b"/")?;
+    drop(old);
     rustix::mount::unmount(c".", UnmountFlags::DETACH).at(step, c"umount2(old root)", b"")?;
     rustix::process::chdir(c"/").at(step, c"chdir", b"/")
 }
