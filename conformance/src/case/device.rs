@@ -251,6 +251,8 @@ fn other_exists(lab: &Lab) -> Result {
 }
 
 fn unknown_type(lab: &Lab) -> Result {
+    let known = json!([{ "path": "/dev/x", "type": "c", "major": 1, "minor": 3 }]);
+    lab.container(with_devices(lab, known)?).run()?.ok()?;
     for device in [
         json!([{ "path": "/dev/x", "type": "x", "major": 1, "minor": 3 }]),
         json!([{ "path": "dev/relative", "type": "q", "major": 1, "minor": 3 }]),

@@ -57,12 +57,13 @@ fn without_dev(config: &mut Value) {
 
 /// Masks `/secret` in a rootfs without a mount on /dev; `plant` puts something at /dev/null.
 ///
-/// A refused create is right; a container in which the secret can be read is not.
+/// A refused create is right; a container in which the secret can be read is not. Returns whether the
+/// container ran.
 fn masked_by(
     lab: &Lab,
     edit: impl FnOnce(&mut Value),
     plant: impl FnOnce(&Bundle) -> Result,
-) -> Result {
+) -> Result<bool> {
     let bundle = lab.bundle(|config| {
         without_dev(config);
         config["linux"]["maskedPaths"] = json!(["/secret"]);
@@ -79,10 +80,17 @@ fn masked_by(
     for (name, want) in [("secret", "secret"), ("planted", "planted")] {
         ensure_eq!(fs::read_to_string(bundle.rootfs().join(name))?, want, "/{name}");
     }
+    Ok(done.code == Some(0))
+}
+
+/// Without a plant the container must run, or the refusals would mean nothing.
+fn control(lab: &Lab) -> Result {
+    ensure!(masked_by(lab, |_| {}, |_| Ok(()))?, "a rootfs without a mount on /dev must work");
     Ok(())
 }
 
 fn null_symlink(lab: &Lab) -> Result {
+    control(lab)?;
     let canary = lab.folder.join("canary");
     fs::write(&canary, "canary")?;
     for target in [Path::new("/planted"), Path::new("../planted"), &canary] {
@@ -93,6 +101,7 @@ fn null_symlink(lab: &Lab) -> Result {
 }
 
 fn null_other(lab: &Lab) -> Result {
+    control(lab)?;
     let plants: [fn(&Path) -> Result; 3] = [
         |null| Ok(fs::write(null, "planted")?),
         // /dev/full, which can be read for ever: not the null device.
@@ -115,11 +124,18 @@ fn null_other(lab: &Lab) -> Result {
 
 fn null_in_volume(lab: &Lab) -> Result {
     let volume = lab.new_folder("dev")?;
-    symlink("/planted", volume.join("null"))?;
-    masked_by(lab, |config| add(config, bind(&volume, "/dev", &["rbind"])), |_| Ok(()))
+    let null = volume.join("null");
+    let mount = |config: &mut Value| add(config, bind(&volume, "/dev", &["rbind"]));
+    let mode = Mode::from_raw_mode(0o666);
+    mknodat(CWD, &null, FileType::CharacterDevice, mode, makedev(1, 3))?;
+    ensure!(masked_by(lab, mount, |_| Ok(()))?, "a volume with the real null device must work");
+    fs::remove_file(&null)?;
+    symlink("/planted", &null)?;
+    masked_by(lab, mount, |_| Ok(())).map(drop)
 }
 
 fn dev_entries(lab: &Lab) -> Result {
+    control(lab)?;
     let canary = lab.new_folder("canary")?;
     let names = ["ptmx", "core", "fd", "stdin", "stdout", "console", "zero", "tty", "new"];
     for name in &names[..8] {

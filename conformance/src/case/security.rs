@@ -92,6 +92,17 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
+/// Shows that a container like the attacker's works without the attack, so that a refusal means
+/// something.
+fn control(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
+    let bundle = lab.bundle(|config| {
+        config["process"]["args"] = json!(["/probe", "exit", "0"]);
+        edit(config);
+    })?;
+    symlink("/tmp", bundle.rootfs().join("link"))?;
+    lab.container(bundle).run()?.ok().map(drop)
+}
+
 fn hash(path: &Path) -> Result<u64> {
     let mut hash = DefaultHasher::new();
     fs::read(path)?.hash(&mut hash);
@@ -99,6 +110,7 @@ fn hash(path: &Path) -> Result<u64> {
 }
 
 fn self_exe(lab: &Lab) -> Result {
+    control(lab, |_| {})?;
     let before = hash(&lab.target.path)?;
     let write = "for f in /proc/self/exe /proc/1/exe; do echo broken > $f; done; exit 0";
     for args in [
@@ -150,6 +162,7 @@ fn init_exe(lab: &Lab) -> Result {
 }
 
 fn cwd_link(lab: &Lab) -> Result {
+    control(lab, |config| config["process"]["cwd"] = "/link".into())?;
     for number in 3..32 {
         let bundle = lab.bundle(|config| config["process"]["cwd"] = "/link".into())?;
         symlink(format!("/proc/self/fd/{number}"), bundle.rootfs().join("link"))?;
@@ -167,6 +180,9 @@ fn program_descriptor(lab: &Lab) -> Result {
     let program = lab.folder.join("host-program");
     fs::copy(lab.image.join("busybox"), &program)?;
     let up = "/..".repeat(12);
+    control(lab, |config| {
+        config["process"]["args"] = json!([format!("/link{up}/bin/busybox"), "true"]);
+    })?;
     for number in 3..32 {
         let path = format!("/proc/self/fd/{number}{up}{}", program.display());
         let bundle = lab.bundle(|config| config["process"]["args"] = json!([path, "true"]))?;
@@ -225,6 +241,7 @@ fn refuse_mount(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
 }
 
 fn fake_proc(lab: &Lab) -> Result {
+    control(lab, |_| {})?;
     let fake = lab.new_folder("fake-proc")?;
     fs::create_dir_all(fake.join("self/attr"))?;
     fs::write(fake.join("self/attr/exec"), "")?;
@@ -251,6 +268,9 @@ fn inside_proc(lab: &Lab) -> Result {
 }
 
 fn tmpfs_inside_proc(lab: &Lab) -> Result {
+    control(lab, |config| {
+        add(config, json!({ "destination": "/link/x", "type": "tmpfs", "source": "tmpfs" }));
+    })?;
     for place in ["/proc/self", "/proc/1", "/proc/sys", "/proc/fs", "/proc/self/attr"] {
         let tmpfs = json!({ "destination": place, "type": "tmpfs", "source": "tmpfs" });
         refuse_mount(lab, |config| add(config, tmpfs))?;
@@ -264,6 +284,11 @@ fn bind_escape(lab: &Lab) -> Result {
     fs::write(&file, "source")?;
     let host = canary.to_string_lossy().into_owned();
     let climbing = format!("{}{host}", "../".repeat(12));
+    control(lab, |config| {
+        config["root"]["readonly"] = false.into();
+        add(config, bind(&file, "/link/file", &["rbind"]));
+        add(config, bind(&lab.image, "/link/folder/deep", &["rbind"]));
+    })?;
     for target in [host.clone(), climbing, "/proc/self/cwd".into(), "/proc/1/root/tmp".into()] {
         for (destination, source) in
             [("/link/file", &file), ("/link/folder/deep", &lab.image), ("/dangling", &file)]
