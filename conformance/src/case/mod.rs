@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use crate::harness::{Lab, Result};
 
+mod cgroup;
 mod cli;
 mod device;
 mod hook;
@@ -110,6 +111,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         sysctl::CASES,
         namespace::CASES,
         user_namespace::CASES,
+        cgroup::CASES,
     ]
     .into_iter()
     .flatten()
