@@ -73,7 +73,7 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
             Failure::usage(format!("--preserve-fds: {text:?} is not a number of descriptors"))
         })?,
     };
-    Ok(CreateOptions {
+    let options = CreateOptions {
         bundle: bundle(path("bundle"))?,
         pid_file: path("pid-file"),
         console_socket: path("console-socket"),
@@ -84,7 +84,9 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
         listen_fds: listen_fds(),
         detach: given.on("detach"),
         ..CreateOptions::default()
-    })
+    };
+    options.check_descriptors()?;
+    Ok(options)
 }
 
 /// How many sockets a socket-activating caller passes on (sd_listen_fds(3)). Whatever is not such a number

@@ -55,12 +55,13 @@ pub(crate) fn create(
     options: &CreateOptions,
     goal: Goal,
 ) -> Result<Made> {
+    // Before this process opens anything that could pass for one of them.
+    check_preserved(options.listen_fds + options.preserve_fds)?;
     store.check_free(id)?;
     let bundle = Bundle::open(&options.bundle)?;
     let host = probe::host()?;
     let (mut plan, warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     check_terminal(&plan, options, goal)?;
-    check_preserved(options.listen_fds + options.preserve_fds)?;
     plan.compile_seccomp(store.root())?;
     let cgroup_record = plan.cgroup.record(&host);
     if !cgroup_record.is_empty_or_missing()? {
@@ -104,6 +105,7 @@ fn build<'a>(
     // Every path of the caller's is opened before anything is entered, after which it could mean another file.
     let around = handle::open(&plan.namespaces, &plan.namespaces.around_clone)?;
     let joined = handle::open(&plan.namespaces, &plan.namespaces.in_init)?;
+    handle::check_not_ours(&plan.namespaces, &[&around, &joined], &plan.init.sysctls)?;
     let console = options.console_socket.as_deref().map(super::connect_stream).transpose()?;
     // What is started at once is told so over the link.
     let gate = (goal == Goal::Created).then(|| gate::make(entry)).transpose()?;
@@ -242,7 +244,7 @@ fn check_terminal(plan: &CreatePlan, options: &CreateOptions, goal: Goal) -> Res
 }
 
 /// A descriptor that is not there would be taken by one of the runtime's own.
-fn check_preserved(count: u32) -> Result<()> {
+pub(crate) fn check_preserved(count: u32) -> Result<()> {
     for number in (3..).take(count as usize) {
         if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
             return Err(Error::new(

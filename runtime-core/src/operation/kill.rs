@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::{KillTarget, serve};
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::ContainerId;
 use crate::store::Store;
 use crate::store::record::Record;
@@ -49,7 +49,7 @@ pub(crate) fn end(record: &Record) -> Result<()> {
         }
         // A frozen process takes its signal when it is thawed.
         record.cgroup.kill_all()?;
-        return serve::reap(&pidfd).map(drop).context(|| "waiting for init to end");
+        return serve::reap_within(&pidfd, 10).map(drop);
     }
     record.cgroup.kill_all()
 }

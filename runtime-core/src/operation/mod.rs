@@ -50,6 +50,17 @@ pub struct CreateOptions {
     pub stdio: Stdio,
 }
 
+impl CreateOptions {
+    /// Whether the descriptors that are to be handed down are open. `create` checks it as well; who opens
+    /// others before calls this first, since one of those would take the number of a missing one.
+    ///
+    /// # Errors
+    /// The first that is not open.
+    pub fn check_descriptors(&self) -> Result<()> {
+        create::check_preserved(self.listen_fds + self.preserve_fds)
+    }
+}
+
 /// What `delete` is told besides the id.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeleteOptions {

@@ -56,6 +56,22 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// Like [`reap`], but not for ever: a process that was killed can stay in the kernel, for a disk that does not
+/// answer or for a zombie of its pid namespace that somebody else has to reap.
+pub(crate) fn reap_within(pidfd: &OwnedFd, seconds: i64) -> Result<Option<Exit>> {
+    let timeout = rustix::event::Timespec { tv_sec: seconds, tv_nsec: 0 };
+    let mut fds = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
+    match rustix::event::poll(&mut fds, Some(&timeout)) {
+        Ok(0) => Err(Error::new(
+            ErrorKind::WrongState,
+            format!(
+                "container init still running: it was killed {seconds} s ago, and the kernel has not ended it"
+            ),
+        )),
+        _ => reap(pidfd),
+    }
+}
+
 /// Waits for the end of a process and takes its status if it is a child; none when it is somebody else's.
 pub(crate) fn reap(pidfd: &OwnedFd) -> Result<Option<Exit>> {
     let poll =

@@ -23,36 +23,49 @@ pub fn make(step: Step, filesystem: &FilesystemView<'_>) -> Result<OwnedFd> {
         .map_err(|errno| refused(step, c"fsopen", errno, kind, None))?;
     match configure(&context, filesystem) {
         Ok(mount) => Ok(mount),
-        Err((call, errno)) => {
-            if let (Some(path), Errno::PERM | Errno::BUSY) = (filesystem.or_bind, errno) {
-                // The plan says so: without a namespace of its own the kernel may refuse a new instance.
-                return bind(step, path);
+        Err((_, errno @ (Errno::PERM | Errno::BUSY), _)) if filesystem.or_bind.is_some() => {
+            // The plan says so: without a namespace of its own the kernel may refuse a new instance.
+            bind(step, filesystem.or_bind.unwrap_or(c"")).map_err(|_| {
+                refused(step, c"fsconfig(FSCONFIG_CMD_CREATE)", errno, kind, Some(context.as_fd()))
+            })
+        }
+        Err((call, errno, option)) => {
+            let mut fail = refused(step, call, errno, kind, Some(context.as_fd()));
+            if let Some(option) = option {
+                fail.detail.push(b", ").push(option.key.to_bytes());
+                if let Some(value) = option.value {
+                    fail.detail.push(b"=").push(value.to_bytes());
+                }
             }
-            Err(refused(step, call, errno, kind, Some(context.as_fd())))
+            Err(fail)
         }
     }
 }
 
-type Refused = (&'static CStr, Errno);
+/// The call, the error, and the option that it was about.
+type Refused<'a> = (&'static CStr, Errno, Option<FsOptionView<'a>>);
 
-fn configure(
+fn configure<'a>(
     context: &OwnedFd,
-    filesystem: &FilesystemView<'_>,
-) -> core::result::Result<OwnedFd, Refused> {
+    filesystem: &FilesystemView<'a>,
+) -> core::result::Result<OwnedFd, Refused<'a>> {
     if !filesystem.source.is_empty() {
         rustix::mount::fsconfig_set_string(context, c"source", filesystem.source)
-            .map_err(|errno| (c"fsconfig(source)", errno))?;
+            .map_err(|errno| (c"fsconfig(source)", errno, None))?;
     }
     for option in filesystem.options {
-        set(context, &option)?;
+        set(context, &option).map_err(|(call, errno)| (call, errno, Some(option)))?;
     }
     rustix::mount::fsconfig_create(context)
-        .map_err(|errno| (c"fsconfig(FSCONFIG_CMD_CREATE)", errno))?;
+        .map_err(|errno| (c"fsconfig(FSCONFIG_CMD_CREATE)", errno, None))?;
     rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .map_err(|errno| (c"fsmount", errno))
+        .map_err(|errno| (c"fsmount", errno, None))
 }
 
-fn set(context: &OwnedFd, option: &FsOptionView<'_>) -> core::result::Result<(), Refused> {
+fn set(
+    context: &OwnedFd,
+    option: &FsOptionView<'_>,
+) -> core::result::Result<(), (&'static CStr, Errno)> {
     let Some(value) = option.value else {
         return rustix::mount::fsconfig_set_flag(context, option.key)
             .map_err(|errno| (c"fsconfig(flag)", errno));

@@ -41,7 +41,8 @@ impl Root {
                 Ok(Self(duplicate(tree)?))
             }
             RootMountView::Filesystem(filesystem) => {
-                let mount = filesystem::make(Step::Root, &filesystem)?;
+                // It is the first of `mounts`.
+                let mount = filesystem::make(Step::Mount, &filesystem)?;
                 attach(Step::Root, mount.as_fd(), on, filesystem.kind.to_bytes())?;
                 Ok(Self(mount))
             }
