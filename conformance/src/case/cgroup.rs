@@ -231,6 +231,8 @@ fn sub_cgroups(lab: &Lab) -> Result {
         for d in x/y z; do sleep 1000 & echo $! >$d/cgroup.procs || exit 4; done
         echo ready; wait";
     let container = lab.container(lab.bundle(|config| {
+        // Without a namespace a writable hierarchy is the host's, and runtimes keep it read-only.
+        add(config, json!({ "type": "cgroup" }));
         if let Some(mounts) = config["mounts"].as_array_mut() {
             mounts.push(json!({ "destination": "/sys/fs/cgroup", "type": "cgroup",
                 "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "rw"] }));
