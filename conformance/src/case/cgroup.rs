@@ -1,7 +1,7 @@
 //! `linux.cgroupsPath` and `linux.resources`: where the container is and what the kernel limits.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -137,32 +137,6 @@ pub(super) const CASES: &[Case] = &[
     Case::new("cgroup/network-class", "network.classID is set or is an error", RESOURCES, class)
         .known(IGNORED),
     Case::new("cgroup/unified", "resources.unified is set, or an error on v1", RESOURCES, unified),
-    Case::new(
-        "cgroup/devices-deny",
-        "a device without a rule cannot be opened",
-        RESOURCES,
-        |lab| device(lab, &[], "read", libc::EPERM),
-    ),
-    Case::new("cgroup/devices-allow", "a device with a rule can be opened", RESOURCES, |lab| {
-        // No driver has this number, and that is what the kernel then says.
-        device(lab, &[("rw", true, true)], "read", libc::ENXIO)
-    }),
-    Case::new("cgroup/devices-any-minor", "a rule without minor holds for all", RESOURCES, |lab| {
-        device(lab, &[("r", false, true)], "read", libc::ENXIO)
-    }),
-    Case::new("cgroup/devices-access", "reading is not writing", RESOURCES, |lab| {
-        device(lab, &[("w", true, true)], "read", libc::EPERM)?;
-        device(lab, &[("w", true, true)], "write", libc::ENXIO)
-    }),
-    Case::new("cgroup/devices-order", "later rules override earlier ones", RESOURCES, |lab| {
-        device(lab, &[("rwm", true, true), ("rwm", true, false)], "read", libc::EPERM)?;
-        device(lab, &[("rwm", true, false), ("rwm", true, true)], "read", libc::ENXIO)
-    }),
-    Case::new("cgroup/devices-default", "null and zero work without a rule", RESOURCES, |lab| {
-        let container = lab.with_args(&["/probe", "write", "/dev/null", "text"])?;
-        ensure_eq!(container.run()?.ok()?.stdout, "ok\n", "write to /dev/null");
-        Ok(())
-    }),
 ];
 
 /// The cgroup of each hierarchy in which the process is: controllers (empty for v2) and path.
@@ -348,36 +322,18 @@ fn oom(lab: &Lab) -> Result {
     Ok(())
 }
 
-/// Either one of the files has the value, or create fails and names the field.
-fn set_or_refused(
-    lab: &Lab,
-    resources: Value,
-    controllers: &[&str],
-    files: &[&str],
-    want: &str,
-    word: &str,
-) -> Result {
-    let folders: Vec<PathBuf> = controllers
-        .iter()
-        .filter_map(|name| place(name, "").ok())
-        .map(|(folder, _)| folder)
-        .collect();
-    // The root of a hierarchy lacks some files, so a cgroup is asked for them.
-    let has = |folder: &Path, file: &str| {
-        let trial = folder.join(format!("{}-trial", lab.token));
-        let found = fs::create_dir(&trial).is_ok() && trial.join(file).exists();
-        fs::remove_dir(trial).unwrap_or_default();
-        found
-    };
-    if !folders.iter().any(|folder| files.iter().any(|file| has(folder, file))) {
-        return refused(lab, resources, word);
-    }
+/// Either one of the files has the value, or create fails and names the field: a limit is never
+/// ignored. Which of the two is not asked, because a runtime may enable a controller.
+fn set_or_refused(lab: &Lab, resources: Value, files: &[&str], want: &str, word: &str) -> Result {
     let container = lab.container(lab.bundle(|config| merge(config, &resources))?);
-    container.create()?;
+    let done = container.try_create()?;
+    if done.code != Some(0) {
+        return done.fails(1, word)?.refused().map(drop);
+    }
     let leaf = container.bundle.cgroup();
-    let got: Vec<String> = folders
+    let got: Vec<String> = cgroup::hierarchies()
         .iter()
-        .flat_map(|folder| files.iter().map(|file| folder.join(&leaf).join(file)))
+        .flat_map(|hierarchy| files.iter().map(|file| hierarchy.mount.join(&leaf).join(file)))
         .filter_map(|file| Some(fs::read_to_string(file).ok()?.trim().to_owned()))
         .collect();
     ensure!(got.iter().any(|value| value == want), "{files:?}: got {got:?}, want {want:?}");
@@ -385,15 +341,8 @@ fn set_or_refused(
 }
 
 fn weight(lab: &Lab) -> Result {
-    let files = ["blkio.weight", "blkio.bfq.weight"];
-    set_or_refused(
-        lab,
-        json!({ "blockIO": { "weight": 321 } }),
-        &["blkio"],
-        &files,
-        "321",
-        "weight",
-    )
+    let files = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight"];
+    set_or_refused(lab, json!({ "blockIO": { "weight": 321 } }), &files, "321", "weight")
 }
 
 fn throttle(lab: &Lab) -> Result {
@@ -420,12 +369,12 @@ fn throttle(lab: &Lab) -> Result {
 fn hugepages(lab: &Lab) -> Result {
     let limits = json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4_194_304 }] });
     let files = ["hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max"];
-    set_or_refused(lab, limits, &["hugetlb"], &files, "4194304", "hugepageLimits")
+    set_or_refused(lab, limits, &files, "4194304", "hugepageLimits")
 }
 
 fn class(lab: &Lab) -> Result {
     let limits = json!({ "network": { "classID": 1_048_577 } });
-    set_or_refused(lab, limits, &["net_cls"], &["net_cls.classid"], "1048577", "classID")
+    set_or_refused(lab, limits, &["net_cls.classid"], "1048577", "classID")
 }
 
 fn unified(lab: &Lab) -> Result {
@@ -434,39 +383,4 @@ fn unified(lab: &Lab) -> Result {
         return values(lab, limits, "pids", &[], &[("pids.max", "22")]);
     }
     refused(lab, limits, "unified")
-}
-
-/// A number for a character device that no driver has.
-fn free_major() -> Result<i64> {
-    let text = fs::read_to_string("/proc/devices")?;
-    let taken: Vec<i64> =
-        text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
-    // The ranges that devices.txt of the kernel reserves for local use.
-    let free = (60..64).chain(120..128).find(|major| !taken.contains(major));
-    free.map_or_else(|| lacks("a free device number"), Ok)
-}
-
-/// The errno of opening a device under rules of (access, with minor, allow) after "deny all".
-fn device(lab: &Lab, rules: &[(&str, bool, bool)], way: &str, want: i32) -> Result {
-    const MINOR: i64 = 7;
-    let major = free_major()?;
-    let probe = if way == "read" { "open" } else { "write" };
-    let container = lab.container(lab.bundle(|config| {
-        let node = json!([{ "path": "/dev/odd", "type": "c", "major": major, "minor": MINOR,
-            "fileMode": 0o666, "uid": 0, "gid": 0 }]);
-        config["linux"]["devices"] = node;
-        let mut list = vec![json!({ "allow": false, "access": "rwm" })];
-        for (access, with_minor, allow) in rules {
-            let mut rule = json!({ "allow": allow, "type": "c", "major": major, "access": access });
-            if *with_minor {
-                rule["minor"] = MINOR.into();
-            }
-            list.push(rule);
-        }
-        config["linux"]["resources"]["devices"] = list.into();
-        config["process"]["args"] = json!(["/probe", probe, "/dev/odd"]);
-    })?);
-    let output = container.run()?.ok()?.stdout;
-    ensure_eq!(output, format!("errno {want}\n"), "{way} of a device under {rules:?}");
-    Ok(())
 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use crate::harness::{Lab, Result};
 
 mod cgroup;
+mod cgroup_device;
 mod cli;
 mod device;
 mod hook;
@@ -112,6 +113,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         namespace::CASES,
         user_namespace::CASES,
         cgroup::CASES,
+        cgroup_device::CASES,
     ]
     .into_iter()
     .flatten()
