@@ -39,6 +39,7 @@ mod mask;
 mod namespace;
 mod planted;
 mod process;
+mod process_privilege;
 mod propagation;
 mod rollback;
 mod rootfs;
@@ -114,6 +115,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         user_namespace::CASES,
         cgroup::CASES,
         cgroup_device::CASES,
+        process_privilege::CASES,
     ]
     .into_iter()
     .flatten()
