@@ -44,6 +44,7 @@ mod propagation;
 mod rollback;
 mod rootfs;
 mod seccomp;
+mod seccomp_argument;
 mod security;
 mod signal;
 mod surroundings;
@@ -116,6 +117,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         cgroup::CASES,
         cgroup_device::CASES,
         process_privilege::CASES,
+        seccomp_argument::CASES,
     ]
     .into_iter()
     .flatten()
