@@ -25,7 +25,9 @@ fn variable(name: &str) -> PathBuf {
 
 fn build() -> PathBuf {
     let source = variable("CARGO_MANIFEST_DIR");
-    for watched in ["init/src", "init/Cargo.toml", "wire/src", "wire/Cargo.toml", "build.rs"] {
+    let watched = ["init/src", "init/Cargo.toml", "wire/src", "wire/Cargo.toml", "build.rs"];
+    // The workspace decides which versions of what init is built from.
+    for watched in watched.into_iter().chain(["../Cargo.lock", "../Cargo.toml"]) {
         println!("cargo::rerun-if-changed={}", source.join(watched).display());
     }
     let target = variable("OUT_DIR").join("init");

@@ -78,12 +78,6 @@ impl<'l> Call<'l> {
         self
     }
 
-    /// Appends a word.
-    pub(crate) fn arg(mut self, word: impl AsRef<str>) -> Self {
-        self.words.push(word.as_ref().to_owned());
-        self
-    }
-
     /// Leaves `--root` away.
     pub(crate) fn without_root(mut self) -> Self {
         self.with_root = false;
@@ -165,16 +159,6 @@ impl<'l> Call<'l> {
 }
 
 impl Running<'_> {
-    /// The process id of the runtime (or of the wrapper).
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The file behind standard output.
-    pub(crate) fn stdout_file(&self) -> &std::path::Path {
-        &self.output
-    }
-
     /// Waits for the end.
     pub(crate) fn finish(mut self) -> Result<Done> {
         let status = self.child.wait()?;

@@ -19,7 +19,8 @@ use crate::sys::call;
 /// Makes the session keyring of the container, so that it does not hold the caller's keys (keyrings(7)).
 ///
 /// # Errors
-/// The kernel refused, for another reason than having no keyrings or no room for one.
+/// The kernel refused, EDQUOT where the user's quota of keys is used up: without a keyring of its own the
+/// workload would have the caller's, which only `--no-new-keyring` allows.
 pub fn session_keyring(process: &ProcessView<'_>) -> Result<()> {
     let Some(name) = process.keyring else { return Ok(()) };
     /// KEY_POS_ALL | KEY_USR_ALL without SETATTR for the user: whoever has the container's uid may search and
@@ -31,8 +32,8 @@ pub fn session_keyring(process: &ProcessView<'_>) -> Result<()> {
             let _kept = call::set_key_permissions(key, PERMISSIONS);
             Ok(())
         }
-        // No keyrings in this kernel, or the user's quota is full: a container can do without.
-        Err(Errno::NOSYS | Errno::DQUOT | Errno::PERM) => Ok(()),
+        // A kernel without keyrings has none of the caller's to hide either.
+        Err(Errno::NOSYS) => Ok(()),
         Err(errno) => {
             Err(errno).at(Step::Keyring, c"keyctl(KEYCTL_JOIN_SESSION_KEYRING)", name.to_bytes())
         }

@@ -23,18 +23,13 @@ const PTMX: &CStr = c"dev/pts/ptmx";
 /// There is no devpts on /dev/pts.
 pub fn open(root: &Root) -> Result<(OwnedFd, OwnedFd)> {
     let at = |call| move |errno: rustix::io::Errno| Fail::call(STEP, call, errno, PTMX.to_bytes());
+    // Looked at before it is opened for real: opening a device of the container's choice would have effects.
+    let handle = path::find(root.as_fd(), PTMX).map_err(at(c"openat2"))?;
+    verify(handle.as_ref())?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
     let master =
-        path::open(root.as_fd(), PTMX, OFlags::RDWR | OFlags::NOCTTY, ResolveFlags::empty())
-            .map_err(at(c"openat2"))?;
-    let stat = rustix::fs::fstat(&master).map_err(at(c"fstat"))?;
-    let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    let magic = rustix::fs::fstatfs(&master).map_err(at(c"fstatfs"))?.f_type;
-    if !device
-        || (major(stat.st_rdev), minor(stat.st_rdev)) != (5, 2)
-        || magic as i64 != DEVPTS_SUPER_MAGIC
-    {
-        return Err(Fail::found(STEP, c"not the multiplexer of a devpts", PTMX.to_bytes()));
-    }
+        path::open(root.as_fd(), PTMX, flags, ResolveFlags::empty()).map_err(at(c"openat2"))?;
+    verify(Some(&master))?;
     rustix::pty::unlockpt(&master).map_err(at(c"ioctl(TIOCSPTLCK)"))?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave =
@@ -42,7 +37,28 @@ pub fn open(root: &Root) -> Result<(OwnedFd, OwnedFd)> {
     Ok((master, slave))
 }
 
-/// Binds the terminal on /dev/console, by descriptor.
+fn verify(ptmx: Option<&OwnedFd>) -> Result<()> {
+    let is_multiplexer = |ptmx: &OwnedFd| {
+        let stat = rustix::fs::fstat(ptmx).ok()?;
+        let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+        let magic = rustix::fs::fstatfs(ptmx).ok()?.f_type as i64;
+        Some(
+            device
+                && (major(stat.st_rdev), minor(stat.st_rdev)) == (5, 2)
+                && magic == DEVPTS_SUPER_MAGIC,
+        )
+    };
+    if ptmx.and_then(is_multiplexer) == Some(true) {
+        return Ok(());
+    }
+    Err(Fail::found(
+        STEP,
+        c"a terminal needs a devpts on /dev/pts in mounts; not the multiplexer of one",
+        PTMX.to_bytes(),
+    ))
+}
+
+/// Binds the terminal on /dev/console, by descriptor, and never through a link (CVE-2025-52565).
 ///
 /// # Errors
 /// /dev/console is a directory, or the kernel refused.
@@ -51,6 +67,6 @@ pub fn bind(root: &Root, slave: BorrowedFd<'_>) -> Result<()> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = rustix::mount::open_tree(slave, c"", flags).at(STEP, c"open_tree", b"terminal")?;
-    let on = path::make(STEP, root.as_fd(), c"dev/console", Kind::File, false)?;
+    let on = path::make(STEP, root.as_fd(), c"dev/console", Kind::File, true)?;
     attach(STEP, tree.as_fd(), on.as_fd(), b"/dev/console")
 }

@@ -19,15 +19,17 @@ const LONGEST: usize = 255;
 /// The filesystem's own words are in the failure, where it has any.
 pub fn make(step: Step, filesystem: &FilesystemView<'_>) -> Result<OwnedFd> {
     let kind = filesystem.kind;
-    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
-        .map_err(|errno| refused(step, c"fsopen", errno, kind, None))?;
+    let opened = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC);
+    if let (Err(Errno::PERM), Some(path)) = (&opened, filesystem.or_bind) {
+        return bind(step, path);
+    }
+    let context = opened.map_err(|errno| refused(step, c"fsopen", errno, kind, None))?;
     match configure(&context, filesystem) {
         Ok(mount) => Ok(mount),
-        Err((_, errno @ (Errno::PERM | Errno::BUSY), _)) if filesystem.or_bind.is_some() => {
-            // The plan says so: without a namespace of its own the kernel may refuse a new instance.
-            bind(step, filesystem.or_bind.unwrap_or(c"")).map_err(|_| {
-                refused(step, c"fsconfig(FSCONFIG_CMD_CREATE)", errno, kind, Some(context.as_fd()))
-            })
+        // The plan says so: without a namespace of its own the kernel may refuse a new instance, some already
+        // when it is opened and some only now.
+        Err((_, Errno::PERM | Errno::BUSY, _)) if filesystem.or_bind.is_some() => {
+            bind(step, filesystem.or_bind.unwrap_or(c""))
         }
         Err((call, errno, option)) => {
             let mut fail = refused(step, call, errno, kind, Some(context.as_fd()));
