@@ -58,11 +58,12 @@ pub(crate) fn create(
     // Before this process opens anything that could pass for one of them.
     check_preserved(options.listen_fds + options.preserve_fds)?;
     store.check_free(id)?;
+    let _span = tracing::debug_span!("create", id = id.as_str()).entered();
     let bundle = Bundle::open(&options.bundle)?;
     let host = probe::host()?;
     let (mut plan, warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     check_terminal(&plan, options, goal)?;
-    plan.compile_seccomp(store.root())?;
+    tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
     let cgroup_record = plan.cgroup.record(&host);
     if !cgroup_record.is_empty_or_missing()? {
         return Err(Error::new(
@@ -111,7 +112,8 @@ fn build<'a>(
     let gate = (goal == Goal::Created).then(|| gate::make(entry)).transpose()?;
 
     let cgroup_record = record.cgroup.clone();
-    let cgroups = cgroup::prepare(&plan.cgroup, host)?;
+    let prepare = || cgroup::prepare(&plan.cgroup, host);
+    let cgroups = tracing::debug_span!("cgroup").in_scope(prepare)?;
     undo.push(move || cgroup_record.destroy());
 
     let (link, theirs) = link::pair()?;
@@ -154,7 +156,8 @@ fn build<'a>(
     stubbed.wait_for_program()?;
     drop(stubbed);
 
-    serve::until_ready(&mut child, plan, bundle, record, undo)?;
+    let serve = || serve::until_ready(&mut child, plan, bundle, record, undo);
+    tracing::debug_span!("init").in_scope(serve)?;
     // What would have kept init out: a limit of no processes at all.
     cgroups.joined()?;
     commit(entry, &child, options, record, undo)?;
