@@ -49,6 +49,7 @@ mod security;
 mod signal;
 mod surroundings;
 mod sysctl;
+mod terminal;
 mod user_namespace;
 
 /// One promise and how to check it.
@@ -121,6 +122,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         process::CASES,
         seccomp::CASES,
         sysctl::CASES,
+        terminal::CASES,
         namespace::CASES,
         user_namespace::CASES,
         cgroup::CASES,

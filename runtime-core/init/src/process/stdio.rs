@@ -3,7 +3,7 @@
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Uid, makedev};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, OutputModes, Winsize};
+use rustix::termios::Winsize;
 use teu_wire::{FdsView, ProcessView, Step, TerminalView};
 
 use crate::fail::{At, Result, Words};
@@ -23,10 +23,6 @@ pub fn attach_terminal(
     process: &ProcessView<'_>,
     terminal: &TerminalView<'_>,
 ) -> Result<()> {
-    // Output goes as it is written: whoever shows it adds carriage returns itself, as callers of runc expect.
-    let mut modes = rustix::termios::tcgetattr(slave).at(STEP, c"tcgetattr", b"")?;
-    modes.output_modes.remove(OutputModes::ONLCR);
-    rustix::termios::tcsetattr(slave, OptionalActions::Now, &modes).at(STEP, c"tcsetattr", b"")?;
     if terminal.height != 0 || terminal.width != 0 {
         let size =
             Winsize { ws_row: terminal.height, ws_col: terminal.width, ws_xpixel: 0, ws_ypixel: 0 };
