@@ -129,5 +129,11 @@ fn wait(pidfd: &OwnedFd, timeout: Option<Duration>) -> Result<Option<Exit>> {
         }
     }
     let exit = reap(pidfd)?;
-    Ok(if in_time { exit.or(Some(Exit::Code(0))) } else { None })
+    if !in_time {
+        return Ok(None);
+    }
+    // Where SIGCHLD is ignored the kernel throws the status away (wait(2)).
+    let unknown =
+        || Error::new(ErrorKind::Hook, "its exit status is lost: does the caller ignore SIGCHLD?");
+    exit.ok_or_else(unknown).map(Some)
 }

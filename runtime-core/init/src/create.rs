@@ -20,10 +20,8 @@ pub fn run(fds: &FdsView<'static>, plan: &InitPlanView<'static>) -> ! {
         Ok(ready) => ready,
         Err(fail) => start::end(link, &fail),
     };
-    let starter = match wait(link, fds) {
-        Ok(starter) => starter,
-        Err(fail) => start::end(link, &fail),
-    };
+    // Who made the container has gone; without a gate there is nobody to tell, and nothing to wait for.
+    let Ok(starter) = wait(link, fds) else { call::exit(1) };
     let starter = starter.as_ref().map_or(link, AsFd::as_fd);
     match become_workload(starter, plan, &ready) {
         Ok(never) => match never {},
@@ -61,6 +59,13 @@ fn create(
         call::close_to_others().at(Step::Session, c"prctl(PR_SET_DUMPABLE)", b"")?;
     }
 
+    // The host's procfs, as long as its path still leads there: the container's own cannot be trusted, since
+    // the container may have put something else in its place (CVE-2019-16884, CVE-2025-52881).
+    let procfs = Procfs::open()?;
+    // Before a user namespace is entered: from then on /proc/self belongs to the host's root.
+    procfs.set_oom_score_adj(process.oom_score_adj)?;
+    let offsets = namespace::open_time_offsets(&procfs, &plan.namespaces)?;
+
     // The user namespace comes first in the list: it gives the right to enter or make the others.
     namespace::join(fds, &plan.namespaces)?;
     namespace::second_clone(link, &plan.namespaces)?;
@@ -69,11 +74,8 @@ fn create(
     namespace::loopback(&plan.namespaces)?;
     process::session_keyring(process)?;
 
-    // The host's procfs, as long as its path still leads there: the container's own cannot be trusted, since
-    // the container may have put something else in its place (CVE-2019-16884, CVE-2025-52881).
-    let procfs = Procfs::open()?;
     // While nobody is inside: the kernel takes no offsets later. The workload enters with its execve.
-    namespace::time(&procfs, &plan.namespaces)?;
+    namespace::time(offsets, &plan.namespaces)?;
     namespace::names(&plan.namespaces)?;
 
     let mut placed = false;
@@ -114,7 +116,6 @@ fn create(
         finish_root(rootfs, root)?;
     }
 
-    procfs.set_oom_score_adj(process.oom_score_adj)?;
     let labels = procfs.attributes(process)?;
     // The last of the host's files: what follows are paths in the container, some of them its own choice,
     // and none may lead back through a descriptor (CVE-2024-21626).
@@ -122,9 +123,6 @@ fn create(
     drop(root);
     close_foreign(fds);
 
-    for (index, rlimit) in process.rlimits.iter().enumerate() {
-        limit::set(&rlimit).index(index as u32)?;
-    }
     limit::schedule(process)?;
     let umask = rustix::fs::Mode::from_raw_mode(process.umask);
     rustix::process::umask(umask);
@@ -258,6 +256,10 @@ fn become_workload(
     let process = &plan.process;
     hook::run(Stage::StartContainer, &plan.hooks)?;
 
+    // After everything that opens files or makes processes on the way here: these are the workload's limits.
+    for (index, rlimit) in process.rlimits.iter().enumerate() {
+        limit::set(&rlimit).index(index as u32)?;
+    }
     // As long as the write is a privileged one; it takes effect with execve.
     process::set_label(process, ready.labels.as_ref().map(AsFd::as_fd))?;
     // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go (seccomp(2)).

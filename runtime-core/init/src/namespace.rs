@@ -1,6 +1,6 @@
 //! Namespaces, from the inside: entering and making what clone3 has not made.
 
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use teu_wire::{FdsView, NamespacesView, Step, ToCaller};
 
@@ -95,18 +95,31 @@ pub fn loopback(plan: &NamespacesView<'_>) -> Result<()> {
     call::loopback_up(socket.as_fd()).at(step, c"ioctl(SIOCSIFFLAGS)", b"lo")
 }
 
+/// Opens the file of the clock offsets, where some are to be set, while this process may still do so.
+///
+/// # Errors
+/// The kernel has no time namespaces.
+pub fn open_time_offsets(procfs: &Procfs, plan: &NamespacesView<'_>) -> Result<Option<OwnedFd>> {
+    match plan.time_offsets {
+        Some(offsets) if !offsets.is_empty() => {
+            procfs.open_to_write(Step::TimeOffsets, c"self/timens_offsets").map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Makes the time namespace and sets its clocks.
 ///
 /// # Errors
 /// unshare(2) or the write failed.
-pub fn time(procfs: &Procfs, plan: &NamespacesView<'_>) -> Result<()> {
+pub fn time(file: Option<OwnedFd>, plan: &NamespacesView<'_>) -> Result<()> {
     let Some(offsets) = plan.time_offsets else { return Ok(()) };
     const CLONE_NEWTIME: u32 = 0x80;
     call::unshare(CLONE_NEWTIME).at(Step::TimeOffsets, c"unshare(CLONE_NEWTIME)", b"")?;
-    if offsets.is_empty() {
-        return Ok(());
-    }
-    procfs.write(Step::TimeOffsets, c"self/timens_offsets", offsets.to_bytes())
+    let Some(file) = file else { return Ok(()) };
+    rustix::io::write(&file, offsets.to_bytes())
+        .at(Step::TimeOffsets, c"write(timens_offsets)", offsets.to_bytes())
+        .map(drop)
 }
 
 /// Names the host that the container sees.

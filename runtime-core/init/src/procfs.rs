@@ -41,12 +41,20 @@ impl Procfs {
         rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
+    /// Opens a file to be written to later.
+    ///
+    /// # Errors
+    /// The file is not there.
+    pub fn open_to_write(&self, step: Step, path: &CStr) -> Result<OwnedFd> {
+        self.file(path, OFlags::WRONLY).at(step, c"open", path.to_bytes())
+    }
+
     /// Writes to a file in one call, as files of procfs want it.
     ///
     /// # Errors
     /// The file is not there, or the kernel refuses the value.
     pub fn write(&self, step: Step, path: &CStr, value: &[u8]) -> Result<()> {
-        let file = self.file(path, OFlags::WRONLY).at(step, c"open", path.to_bytes())?;
+        let file = self.open_to_write(step, path)?;
         rustix::io::write(&file, value).at(step, c"write", path.to_bytes()).map(drop)
     }
 

@@ -79,6 +79,12 @@ impl CgroupRecord {
         Ok(pids)
     }
 
+    /// True where none of the directories exists: who makes them then may also remove them, and whatever is in
+    /// them is its own.
+    pub fn is_missing(&self) -> bool {
+        self.directories().all(|(path, _)| !path.exists())
+    }
+
     /// True where no process is in any of the cgroups, or they do not exist.
     ///
     /// # Errors

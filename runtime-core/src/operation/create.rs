@@ -22,6 +22,7 @@ use crate::plan::CreatePlan;
 use crate::spawn::{self, Birth};
 use crate::store::record::{Process, Record};
 use crate::store::{Entry, Store, gate, status};
+use crate::sys::process::KeepDumpable;
 use crate::undo::Undo;
 use crate::{cgroup, plan, probe, tree};
 
@@ -65,11 +66,13 @@ pub(crate) fn create(
     check_terminal(&plan, options, goal)?;
     tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
     let cgroup_record = plan.cgroup.record(&host);
-    if !cgroup_record.is_empty_or_missing()? {
+    // What `delete` finds there later it kills and removes: so it has to be made by this container.
+    if !cgroup_record.is_missing() {
         return Err(Error::new(
             ErrorKind::WrongState,
             format!(
-                "cgroup {}: there are processes in it already, or it is frozen",
+                "cgroup {} exists already: it belongs to another container, or is left of one; give another \
+                 linux.cgroupsPath, or remove it",
                 plan.cgroup.path
             ),
         ));
@@ -118,6 +121,7 @@ fn build<'a>(
 
     let (link, theirs) = link::pair()?;
     let stdio = stdio(&options.stdio)?;
+    let dumpable = plan.namespaces.maps.is_some().then(KeepDumpable::new);
     let stubbed = around::inside(&around, || {
         let mut init = plan.init.clone();
         tree::check_root(&bundle.root()?)?;
@@ -153,8 +157,10 @@ fn build<'a>(
         mapping::write(stubbed.pid, maps, host.euid == 0).at(|| "linux.uidMappings")?;
         child.link.send(ToInit::Mapped)?;
     }
-    stubbed.wait_for_program()?;
+    let runs = stubbed.wait_for_program();
     drop(stubbed);
+    drop(dumpable);
+    runs?;
 
     let serve = || serve::until_ready(&mut child, plan, bundle, record, undo);
     tracing::debug_span!("init").in_scope(serve)?;

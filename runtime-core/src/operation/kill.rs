@@ -21,6 +21,7 @@ pub(crate) fn kill(store: &Store, id: &ContainerId, signal: i32, target: KillTar
         (Some(record), Some(pidfd), KillTarget::Init) => {
             // Without a pid namespace of its own the kernel does not end the others with init.
             if signal == libc::SIGKILL && record.shared_pid {
+                send(&pidfd, signal)?;
                 return record.cgroup.kill_all();
             }
             send(&pidfd, signal)

@@ -42,7 +42,7 @@ impl Child {
                 Err(errno) if errno.0 == libc::ESRCH => (),
                 Err(errno) => return Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)"),
             }
-            reap(&pidfd).map(drop)
+            reap_within(&pidfd, 10).map(drop)
         }
     }
 }

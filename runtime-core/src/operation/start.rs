@@ -33,7 +33,13 @@ pub(crate) fn start(store: &Store, id: &ContainerId) -> Result<()> {
         return refused("cannot start an already running container");
     };
     link.send(ToInit::Start)?;
-    serve::until_started(&link, &record, id, pid)?;
+    if let Err(mut error) = serve::until_started(&link, &record, id, pid) {
+        // Init may have gone on: a container whose start has failed does not run.
+        if let Err(failure) = super::kill::end(&record) {
+            error.attach(failure);
+        }
+        return Err(error);
+    }
     gate::remove(&entry)?;
     poststart(&record, id, pid)
 }

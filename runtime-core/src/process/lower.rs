@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use oci_spec::runtime::{Linux, PosixRlimitType, Process as Wanted};
-use teu_wire::{OwnedText, Process, Rlimit, Terminal};
+use teu_wire::{Capabilities, OwnedText, Process, Rlimit, Terminal};
 
 use super::{Inputs, capability, schedule};
 use crate::error::{Error, Result};
@@ -14,6 +14,9 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// What runc sets when nothing is said; its callers rely on it (README, "Where teu differs").
 const DEFAULT_UMASK: u32 = 0o022;
+
+const NONE: Capabilities =
+    Capabilities { bounding: 0, effective: 0, permitted: 0, inheritable: 0, ambient: 0 };
 
 fn text(value: &str, path: impl FnOnce() -> String) -> Result<OwnedText> {
     OwnedText::new(value).map_err(|_| Error::spec(path(), "contains a NUL byte"))
@@ -62,10 +65,13 @@ pub(crate) fn lower(
         gid: user.gid(),
         groups: groups(wanted, inputs)?,
         umask: umask(user.umask())?,
-        capabilities: wanted
-            .capabilities()
-            .as_ref()
-            .map(|sets| capability::lower(sets, host, user_namespace, warnings)),
+        // What is not given is not had: without the section there are none.
+        capabilities: Some(
+            wanted
+                .capabilities()
+                .as_ref()
+                .map_or(NONE, |sets| capability::lower(sets, host, user_namespace, warnings)),
+        ),
         last_capability: u32::from(host.last_capability),
         no_new_privileges: wanted.no_new_privileges().unwrap_or(false),
         rlimits: rlimits(wanted),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 use serde::Serialize;
 
@@ -64,14 +65,17 @@ pub(crate) fn open(process: Process) -> Result<Option<OwnedFd>> {
         other => other.call(|| format!("pidfd_open({})", process.pid))?,
     };
     // Read after the descriptor is open: as long as it is, the number cannot go to another process unseen.
-    match stat(process.pid) {
-        Some((state, start_time))
-            if start_time == process.start_time && !matches!(state, 'Z' | 'X') =>
-        {
-            Ok(Some(pidfd))
-        }
-        _ => Ok(None),
-    }
+    let same = stat(process.pid).is_some_and(|(_, start_time)| start_time == process.start_time);
+    Ok((same && !has_ended(&pidfd)?).then_some(pidfd))
+}
+
+/// Whether all threads of a process have ended. Its state in procfs is that of the first thread alone, which may
+/// end before the others.
+fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now))
+        .call(|| "poll(pidfd)")
+        .map(|ready| ready > 0)
 }
 
 /// State and start time of a process (proc_pid_stat(5)); none when there is none.

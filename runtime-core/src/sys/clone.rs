@@ -46,6 +46,8 @@ struct Stub {
     program: i32,
     wait_for_maps: bool,
     keep: Vec<i32>,
+    /// Everything else, as ranges.
+    close: Vec<(u32, u32)>,
     /// Owned here: `argv` points to it.
     argument: CString,
     /// Addresses, as execveat reads them.
@@ -173,6 +175,7 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
         link: start.link.as_raw_fd(),
         program: start.program.as_raw_fd(),
         wait_for_maps: start.wait_for_maps,
+        close: gaps(&start.keep, [start.link.as_raw_fd(), start.program.as_raw_fd()]),
         keep: start.keep,
         argument: start.argument,
         argv: [c"teu-init".as_ptr() as usize, 0, 0],
@@ -214,6 +217,24 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
     // else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     Ok(Stubbed { pid: i32::try_from(pid).unwrap_or(-1), pidfd, memory })
+}
+
+/// The ranges from 3 up between the descriptors that stay.
+fn gaps(keep: &[i32], more: [i32; 2]) -> Vec<(u32, u32)> {
+    let numbers = keep.iter().chain(&more).filter_map(|fd| u32::try_from(*fd).ok());
+    let mut stay: Vec<u32> = numbers.filter(|fd| *fd > 2).collect();
+    stay.sort_unstable();
+    stay.dedup();
+    let mut next = 3;
+    let mut gaps = Vec::new();
+    for fd in stay {
+        if fd > next {
+            gaps.push((next, fd - 1));
+        }
+        next = fd + 1;
+    }
+    gaps.push((next, u32::MAX));
+    gaps
 }
 
 /// Blocks every signal of this thread, those of glibc's own too: the raw call, since libc leaves them out.
@@ -303,6 +324,13 @@ pub(super) unsafe fn raw(number: i64, a: usize, b: usize, c: usize, d: usize, e:
 unsafe extern "C" fn run_stub(stub: *const Stub) -> ! {
     // SAFETY: `spawn` keeps the stub in place until the kernel has cleared `alive`.
     let stub = unsafe { &*stub };
+    // First of all, and closed, not marked: whatever the caller has open must not reach the container
+    // (CVE-2024-21626), and while this process waits it would hold the caller's end of its own link and of
+    // others', and the lock of the container, so that nobody would notice the caller's death.
+    for (first, last) in &stub.close {
+        // SAFETY: the descriptor table is this process's own copy.
+        unsafe { raw(libc::SYS_close_range, *first as usize, *last as usize, 0, 0, 0) };
+    }
     if stub.wait_for_maps {
         // Until the maps are written this process has no identity: execve would take its capabilities
         // (user_namespaces(7)), so it waits, becomes root of the namespace, and only then goes on.
@@ -313,7 +341,8 @@ unsafe extern "C" fn run_stub(stub: *const Stub) -> ! {
         if got != 1 {
             fail(stub, AT_MAPS, got);
         }
-        // SAFETY: no memory is involved; the raw call changes this task only.
+        // SAFETY: no memory is read or written. The kernel marks the memory that both share as not dumpable
+        // (commit_creds), which `KeepDumpable` takes back.
         let gid = unsafe { raw(libc::SYS_setresgid, 0, 0, 0, 0, 0) };
         if gid < 0 {
             fail(stub, AT_BECOME_ROOT, gid);
@@ -324,10 +353,6 @@ unsafe extern "C" fn run_stub(stub: *const Stub) -> ! {
             fail(stub, AT_BECOME_ROOT, uid);
         }
     }
-    // Whatever the caller has open without close-on-exec must not reach the container (CVE-2024-21626).
-    const CLOSE_RANGE_CLOEXEC: usize = 4;
-    // SAFETY: the descriptor table is this process's own copy.
-    unsafe { raw(libc::SYS_close_range, 3, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0) };
     for fd in &stub.keep {
         // SAFETY: changes one flag of a descriptor of this process.
         unsafe { raw(libc::SYS_fcntl, *fd as usize, libc::F_SETFD as usize, 0, 0, 0) };

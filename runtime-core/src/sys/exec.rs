@@ -117,10 +117,11 @@ fn run(prepared: &Prepared) -> i32 {
     if moved < 0 {
         return -moved as i32;
     }
-    // SAFETY: a zeroed struct sigaction: what the caller ignores is not ignored by a hook.
-    unsafe {
-        raw(libc::SYS_rt_sigaction, libc::SIGPIPE as usize, default.as_ptr() as usize, 0, 8, 0)
-    };
+    // What the caller ignores is not ignored by a hook.
+    for signal in (1..=64).filter(|signal| !matches!(signal, 9 | 19)) {
+        // SAFETY: a zeroed struct sigaction: SIG_DFL; the handlers are the child's own copy.
+        unsafe { raw(libc::SYS_rt_sigaction, signal, default.as_ptr() as usize, 0, 8, 0) };
+    }
     // SAFETY: one empty set of 8 bytes.
     unsafe { raw(libc::SYS_rt_sigprocmask, SIG_SETMASK, &raw const none as usize, 0, 8, 0) };
     // SAFETY: path, argv and envp are NUL- and null-terminated, and `start` keeps them.

@@ -30,3 +30,41 @@ pub(crate) fn signal(
     };
     if result < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
 }
+
+/// Keeps the process dumpable over a stub that changes its ids in shared memory: the kernel then forbids the
+/// caller's own core dumps and takes /proc/self away from it (prctl(2), PR_SET_DUMPABLE), for good.
+#[derive(Debug)]
+pub(crate) struct KeepDumpable {
+    was: libc::c_int,
+    // One at a time: who reads while another's stub is at work would keep the wrong value.
+    _one: std::sync::MutexGuard<'static, ()>,
+}
+
+impl KeepDumpable {
+    /// Reads the flag.
+    pub(crate) fn new() -> Self {
+        static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // SAFETY: PR_GET_DUMPABLE takes nothing and touches no memory.
+        let was = unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
+        Self { was, _one: one }
+    }
+}
+
+impl Drop for KeepDumpable {
+    fn drop(&mut self) {
+        // The kernel takes 0 and 1; 2 comes of its own rules and cannot be asked for.
+        if matches!(self.was, 0 | 1) {
+            // SAFETY: PR_SET_DUMPABLE takes a number and touches no memory.
+            unsafe {
+                libc::prctl(
+                    libc::PR_SET_DUMPABLE,
+                    libc::c_ulong::from(self.was.cast_unsigned()),
+                    0,
+                    0,
+                    0,
+                )
+            };
+        }
+    }
+}

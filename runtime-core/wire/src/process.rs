@@ -24,7 +24,7 @@ wire_struct! {
         groups: Maybe<Many<u32>>,
         /// umask(2).
         umask: u32,
-        /// The capability sets; absent when the configuration has none, which leaves them as they are.
+        /// The capability sets; absent where they are to stay as they are.
         capabilities: Maybe<Capabilities>,
         /// The highest capability that the kernel knows.
         last_capability: u32,

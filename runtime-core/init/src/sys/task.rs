@@ -34,14 +34,16 @@ fn fd(fd: impl AsFd) -> usize {
     fd.as_fd().as_raw_fd() as usize
 }
 
-/// Empties the signal mask and lets SIGPIPE do what it does by default: the caller may ignore it, and that
-/// would stay so across execve.
+/// Empties the signal mask and lets every signal do what it does by default: what the caller ignores would stay
+/// so across execve, SIGPIPE, or SIGHUP below nohup(1), and with SIGCHLD no hook could be waited for.
 pub fn default_signals() -> Result<()> {
     let none = 0_u64;
-    const SIGPIPE: usize = 13;
     let default = [0_u64; 4];
-    // SAFETY: the kernel reads a zeroed struct sigaction: SIG_DFL.
-    unsafe { syscall(RT_SIGACTION, [SIGPIPE, default.as_ptr() as usize, 0, 8, 0, 0]) }?;
+    // SIGKILL and SIGSTOP have nothing but a default.
+    for signal in (1..=64_usize).filter(|signal| !matches!(signal, 9 | 19)) {
+        // SAFETY: the kernel reads a zeroed struct sigaction: SIG_DFL.
+        unsafe { syscall(RT_SIGACTION, [signal, default.as_ptr() as usize, 0, 8, 0, 0]) }?;
+    }
     const SIG_SETMASK: usize = 2;
     // SAFETY: the kernel reads one 8-byte set.
     unsafe { syscall(RT_SIGPROCMASK, [SIG_SETMASK, &raw const none as usize, 0, 8, 0, 0]) }
