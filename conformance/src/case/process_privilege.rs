@@ -144,9 +144,16 @@ fn capabilities_root(lab: &Lab) -> Result {
 }
 
 fn capabilities_none(lab: &Lab) -> Result {
-    let facts = facts(lab, |process| process["capabilities"] = json!({}))?;
-    for set in ["bounding", "inheritable", "permitted", "effective", "ambient"] {
-        ensure_eq!(facts["capabilities"][set], "0000000000000000", "{set}");
+    for absent in [false, true] {
+        let facts = facts(lab, |process| {
+            process["capabilities"] = json!({});
+            if absent && let Some(process) = process.as_object_mut() {
+                process.remove("capabilities");
+            }
+        })?;
+        for set in ["bounding", "inheritable", "permitted", "effective", "ambient"] {
+            ensure_eq!(facts["capabilities"][set], "0000000000000000", "{set}");
+        }
     }
     Ok(())
 }

@@ -34,6 +34,13 @@ pub(super) const CASES: &[Case] = &[
     )
     .deadline(240),
     Case::new(
+        "rollback/killed-create-mapped",
+        "the same with a user namespace, whose first process waits for its id maps",
+        CRASH,
+        killed_create_mapped,
+    )
+    .deadline(240),
+    Case::new(
         "rollback/killed-create-processes",
         "any process of create killed at any system call: delete --force leaves nothing",
         CRASH,
@@ -110,6 +117,7 @@ enum Follow {
 /// Runs `attempt` with a wrapper that kills at the Nth system call, for every N.
 fn sweep<'l>(
     lab: &'l Lab,
+    c: Container<'l>,
     follow: Follow,
     attempt: impl Fn(&Container<'l>, Vec<String>) -> Result,
 ) -> Result {
@@ -126,7 +134,6 @@ fn sweep<'l>(
         }
         words
     };
-    let c = lab.with_args(&["/probe", "sleep"])?;
     attempt(&c, wrapper(None))?;
     c.delete_force()?.ok()?;
     clean(lab, "a call under strace that nobody killed")?;
@@ -156,16 +163,34 @@ fn calls_in(trace: &Path) -> Result<usize> {
     Ok(counts.into_values().max().unwrap_or(0))
 }
 
+fn sleeper(lab: &Lab) -> Result<Container<'_>> {
+    lab.with_args(&["/probe", "sleep"])
+}
+
 fn killed_create(lab: &Lab) -> Result {
-    sweep(lab, Follow::Caller, |c, wrapper| c.launch("create", &[]).wrap(wrapper).run().map(drop))
+    sweep(lab, sleeper(lab)?, Follow::Caller, |c, wrapper| {
+        c.launch("create", &[]).wrap(wrapper).run().map(drop)
+    })
+}
+
+/// The new process waits for its id maps in the middle of it, and has to notice that nobody will write them.
+fn killed_create_mapped(lab: &Lab) -> Result {
+    let bundle = super::user_namespace::bundle(lab, |config| {
+        config["process"]["args"] = json!(["/probe", "sleep"]);
+    })?;
+    sweep(lab, lab.container(bundle), Follow::Caller, |c, wrapper| {
+        c.launch("create", &[]).wrap(wrapper).run().map(drop)
+    })
 }
 
 fn killed_anything(lab: &Lab) -> Result {
-    sweep(lab, Follow::All, |c, wrapper| c.launch("create", &[]).wrap(wrapper).run().map(drop))
+    sweep(lab, sleeper(lab)?, Follow::All, |c, wrapper| {
+        c.launch("create", &[]).wrap(wrapper).run().map(drop)
+    })
 }
 
 fn killed_delete(lab: &Lab) -> Result {
-    sweep(lab, Follow::Caller, |c, wrapper| {
+    sweep(lab, sleeper(lab)?, Follow::Caller, |c, wrapper| {
         c.up_ready()?;
         c.kill("KILL")?;
         c.wait()?;
@@ -174,7 +199,7 @@ fn killed_delete(lab: &Lab) -> Result {
 }
 
 fn killed_start(lab: &Lab) -> Result {
-    sweep(lab, Follow::Caller, |c, wrapper| {
+    sweep(lab, sleeper(lab)?, Follow::Caller, |c, wrapper| {
         c.create()?;
         c.call("start").wrap(wrapper).run()?;
         let status = c.status()?;

@@ -70,7 +70,7 @@ fn mapped(config: &mut Value) {
     config["linux"]["gidMappings"] = ids;
 }
 
-fn bundle(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Bundle> {
+pub(super) fn bundle(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Bundle> {
     let bundle = lab.bundle(|config| {
         mapped(config);
         edit(config);
