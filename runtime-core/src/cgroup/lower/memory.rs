@@ -154,11 +154,13 @@ fn lower_v2(
     if let Some((swap, field)) = swap {
         let setting = Setting::new("memory.swap.max", or_max(swap), field);
         // Without swap in the kernel, "all of it" and "none" are both true already.
-        target.set(home, if swap <= 0 { setting.or_skip() } else { setting });
+        target.set_late(home, if swap <= 0 { setting.or_skip() } else { setting });
     }
     if let Some(limit) = limits.limit {
+        // Late: init is born in this cgroup and shares the caller's memory until it runs its own program. Were
+        // the limit met before, the OOM killer would end whoever shares it: the caller.
         let setting = Setting::new("memory.max", or_max(limit), LIMIT);
-        target.set(home, above(setting, check, "memory.current"));
+        target.set_late(home, above(setting, check, "memory.current"));
     }
     if let Some(reservation) = limits.reservation {
         target.set(home, Setting::new("memory.low", or_max(reservation), RESERVATION));

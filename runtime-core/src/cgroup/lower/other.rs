@@ -147,7 +147,13 @@ fn unified(resources: &LinuxResources, target: &mut Target<'_>) -> Result<()> {
         } else {
             target.home(controller, &field)?
         };
-        target.set(home, Setting::new(file, value, field));
+        let setting = Setting::new(file, value, field);
+        // Limits of memory come when init runs its own program (see `memory`), and after the typed ones.
+        if file.starts_with("memory.") {
+            target.set_late(home, setting);
+        } else {
+            target.set(home, setting);
+        }
     }
     Ok(())
 }

@@ -133,11 +133,11 @@ fn v2_values() {
     let cases: &[(&str, &[&str])] = &[
         (
             r#"{"memory":{"limit":1048576,"swap":3145728,"reservation":-1}}"#,
-            &["/memory.swap.max=2097152", "/memory.max=1048576", "/memory.low=max"],
+            &["/memory.low=max", "late:/memory.swap.max=2097152", "late:/memory.max=1048576"],
         ),
-        (r#"{"memory":{"limit":5,"swap":5}}"#, &["/memory.swap.max=0", "/memory.max=5"]),
-        (r#"{"memory":{"limit":5}}"#, &["/memory.max=5"]),
-        (r#"{"memory":{"limit":-1}}"#, &["/memory.swap.max=max", "/memory.max=max"]),
+        (r#"{"memory":{"limit":5,"swap":5}}"#, &["late:/memory.swap.max=0", "late:/memory.max=5"]),
+        (r#"{"memory":{"limit":5}}"#, &["late:/memory.max=5"]),
+        (r#"{"memory":{"limit":-1}}"#, &["late:/memory.swap.max=max", "late:/memory.max=max"]),
         (
             r#"{"cpu":{"shares":1024,"quota":50000,"burst":10,"idle":1,"cpus":"1"}}"#,
             &[
@@ -165,7 +165,7 @@ fn v2_values() {
         (
             r#"{"unified":{"memory.high":"77","cgroup.max.depth":"3"},"pids":{"limit":1},
                 "network":{"classID":1}}"#,
-            &["/pids.max=1", "/cgroup.max.depth=3", "/memory.high=77"],
+            &["/pids.max=1", "/cgroup.max.depth=3", "late:/memory.high=77"],
         ),
     ];
     for (json, expected) in cases {
