@@ -42,7 +42,7 @@ pub struct Host {
     pub cgroups: CgroupLayout,
     /// The effective user id of the caller.
     pub euid: u32,
-    /// The highest capability number that the kernel knows (`/proc/sys/kernel/cap_last_cap`).
+    /// The highest capability number that the kernel knows (prctl(2), PR_CAPBSET_READ).
     pub last_capability: u8,
     /// The capabilities in the caller's bounding set, one bit each: what cannot be given is dropped.
     pub bounding: u64,

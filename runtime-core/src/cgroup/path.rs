@@ -10,7 +10,7 @@ const FIELD: &str = "linux.cgroupsPath";
 /// The container's cgroup, absolute inside every hierarchy.
 ///
 /// The specification takes an absolute path from the mount point and leaves a relative one to the runtime:
-/// here both start at the root of each hierarchy, as with runc's cgroupfs driver. Without one the
+/// here both start at the root of each hierarchy (docs/decision/0005). Without one the
 /// container gets a single level of its own, so that nothing is left after its removal.
 pub(super) fn lower(cgroups_path: Option<&Path>, id: &str) -> Result<String> {
     let Some(given) = cgroups_path.filter(|path| !path.as_os_str().is_empty()) else {

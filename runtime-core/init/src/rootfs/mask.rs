@@ -35,7 +35,6 @@ pub fn mask(root: &Root, rootfs: &RootfsView<'_>) -> Result<()> {
                     let copy = clone(first.as_fd()).at(Step::Mask, c"open_tree", detail)?;
                     return attach(Step::Mask, copy.as_fd(), on.as_fd(), detail);
                 }
-                // The first is attached as it is, the others are copies of it.
                 let first = make_empty()?;
                 attach(Step::Mask, first.as_fd(), on.as_fd(), detail)?;
                 empty = Some(first);
