@@ -13,6 +13,7 @@ use crate::operation::{
 };
 use crate::plan::CreatePlan;
 use crate::store::Store;
+use crate::store::record::Process;
 
 /// The containers of one state root.
 ///
@@ -44,6 +45,8 @@ pub struct Running {
     pub pidfd: OwnedFd,
     /// What the configuration asks for that could only be warned of.
     pub warnings: Vec<String>,
+    /// Init, as the record has it.
+    init: Option<Process>,
 }
 
 impl Running {
@@ -89,13 +92,15 @@ impl Runtime {
         let started = create::started(&made.child.link, &made.record, id, pid)
             .and_then(|()| start::poststart(&made.record, id, pid));
         if let Err(mut error) = started {
-            match delete::delete(&self.store, id, DeleteOptions { force: true }) {
+            let force = DeleteOptions { force: true };
+            match delete::delete(&self.store, id, force, made.record.init) {
                 Ok(_) => (),
                 Err(failure) => error.attach(failure),
             }
             return Err(error);
         }
-        Ok(Running { pid, pidfd: made.child.pidfd, warnings: made.warnings })
+        let init = made.record.init;
+        Ok(Running { pid, pidfd: made.child.pidfd, warnings: made.warnings, init })
     }
 
     /// Starts a created container (runtime.md, "Start").
@@ -135,7 +140,16 @@ impl Runtime {
     /// # Errors
     /// No such container, or it runs, unless forced.
     pub fn delete(&self, id: &ContainerId, options: DeleteOptions) -> Result<Vec<String>> {
-        delete::delete(&self.store, id, options)
+        delete::delete(&self.store, id, options, None)
+    }
+
+    /// Removes the container that [`Runtime::run`] has started, with force; returns warnings. Another container
+    /// that has taken its id meanwhile is left alone.
+    ///
+    /// # Errors
+    /// The kernel keeps something.
+    pub fn delete_run(&self, id: &ContainerId, running: &Running) -> Result<Vec<String>> {
+        delete::delete(&self.store, id, DeleteOptions { force: true }, running.init)
     }
 }
 

@@ -93,6 +93,7 @@ fn a_program_with_threads_runs_containers_and_stays_as_it_is() {
     let runtime = Runtime::open(folder.path().join("state")).unwrap();
     many_at_once(&runtime, folder.path());
     life(&runtime, folder.path());
+    taken_id(&runtime, folder.path());
     layers(&runtime, folder.path());
     refused(&runtime, folder.path());
     remove_parent_cgroups();
@@ -157,6 +158,22 @@ fn life(runtime: &Runtime, folder: &Path) {
     );
     runtime.kill(&id, 9, KillTarget::Init).unwrap();
     runtime.delete(&id, DeleteOptions { force: true }).unwrap();
+    assert_eq!(runtime.state(&id).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// Who deletes what it has run does not delete what somebody else has made of the same name meanwhile.
+fn taken_id(runtime: &Runtime, folder: &Path) {
+    let (first, _) = bundle(folder, "taken", &["true"]);
+    let (second, _) = bundle(folder, "taken-again", &["sleep", "1000"]);
+    let id = ContainerId::new("taken").unwrap();
+    let mut running = runtime.run(&id, &options(first)).unwrap();
+    running.wait().unwrap();
+    runtime.delete(&id, DeleteOptions::default()).unwrap();
+    let other = runtime.run(&id, &options(second)).unwrap();
+    runtime.delete_run(&id, &running).unwrap();
+    let state = runtime.state(&id).unwrap();
+    assert_eq!((state.status, state.pid), (Status::Running, other.pid));
+    runtime.delete_run(&id, &other).unwrap();
     assert_eq!(runtime.state(&id).unwrap_err().kind(), ErrorKind::NotFound);
 }
 

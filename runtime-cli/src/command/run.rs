@@ -1,7 +1,5 @@
 //! `run`: create and start in one, and in the foreground the wait for the end.
 
-use runtime_core::DeleteOptions;
-
 use super::create::{
     self, BUNDLE, CONSOLE_SOCKET, NO_NEW_KEYRING, NO_PIVOT, NO_SUBREAPER, PID_FILE, PIDFD_SOCKET,
     PRESERVE_FDS,
@@ -53,8 +51,8 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
         return ended;
     }
     // By force, because without a pid namespace of its own others of the container may have outlived
-    // init; and because whoever deleted it meanwhile has done the work.
-    match (runtime.delete(&id, DeleteOptions { force: true }), ended) {
+    // init; and only this container, since whoever deleted it meanwhile may have made another.
+    match (runtime.delete_run(&id, &running), ended) {
         (Ok(warnings), ended) => {
             call.warn(&warnings);
             ended

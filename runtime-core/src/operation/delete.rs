@@ -6,9 +6,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hook;
 use crate::id::ContainerId;
 use crate::store::Store;
+use crate::store::record::Process;
 use crate::store::status::{self, Status};
 
 /// Removes a container; returns what poststop hooks failed with.
+///
+/// With `only`, a container of another init is left alone: somebody has deleted the one that is meant, and made
+/// another of its name.
 ///
 /// # Errors
 /// No such container (with `force` that is fine), it runs (without `force`), or the kernel keeps something.
@@ -16,6 +20,7 @@ pub(crate) fn delete(
     store: &Store,
     id: &ContainerId,
     options: DeleteOptions,
+    only: Option<Process>,
 ) -> Result<Vec<String>> {
     let (entry, record) = match store.lock(id) {
         Err(error) if options.force && error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -24,6 +29,9 @@ pub(crate) fn delete(
         }
         other => other?,
     };
+    if only.is_some() && record.as_ref().and_then(|record| record.init) != only {
+        return Ok(Vec::new());
+    }
     let Some(record) = record else {
         // Its creator died before it wrote down what it was about to make: so it had made nothing.
         return entry.remove().map(|()| Vec::new());

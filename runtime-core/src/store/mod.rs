@@ -165,7 +165,7 @@ fn taken(id: &ContainerId) -> Error {
 }
 
 fn missing(id: &ContainerId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("container {id:?} does not exist", id = id.as_str()))
+    Error::new(ErrorKind::NotFound, format!("container does not exist: {id}"))
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd> {
