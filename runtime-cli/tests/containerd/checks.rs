@@ -202,7 +202,6 @@ pub(crate) fn ten_at_once(runtime: Runtime) {
         });
     };
     each(&|id| {
-        let events = Events::subscribe(&daemon);
         let log = daemon.path(id);
         let uri = format!("file://{}", log.display());
         let ready = Ready::new(&daemon, &format!("ready-{id}"));
@@ -214,16 +213,18 @@ pub(crate) fn ten_at_once(runtime: Runtime) {
                 &["sh", "-c", &script],
             )
             .succeeds();
-        events.wait_for("/tasks/start", id);
         ready.wait();
     });
     for id in &ids {
         assert_eq!(status(&daemon, id).as_deref(), Some("RUNNING"), "{id} runs beside the others");
     }
     each(&|id| {
-        let events = Events::subscribe(&daemon);
         daemon.ctr(["task", "kill", "--signal", "SIGKILL", id]).succeeds();
-        assert_eq!(events.wait_for("/tasks/exit", id)["exit_status"], 137);
+        // Asked, not waited for by event: with ten subscribers at once containerd has been seen to lose one.
+        let until = Instant::now() + DEADLINE;
+        while status(&daemon, id).as_deref() != Some("STOPPED") {
+            assert!(Instant::now() < until, "{id} still runs after SIGKILL");
+        }
         delete(&daemon, id, 137);
         assert_eq!(
             fs::read_to_string(daemon.path(id)).expect("the log file"),
