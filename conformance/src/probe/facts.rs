@@ -37,7 +37,9 @@ pub(crate) fn all(sysctls: &[&str]) -> Value {
     json!({
         "pid": rustix::process::getpid().as_raw_nonzero().get(),
         "ppid": rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get()),
-        "sid": rustix::process::getsid(None).map_or(-1, |pid| pid.as_raw_nonzero().get()),
+        // By number: the leader may be in no pid namespace of ours (a hook of a runtime that was itself entered
+        // by setns(2)); getsid(2) says 0 then, which rustix's Pid cannot hold.
+        "sid": number_call(libc::SYS_getsid, [0; 6]).ok(),
         "uid": rustix::process::getuid().as_raw(),
         "euid": rustix::process::geteuid().as_raw(),
         "gid": rustix::process::getgid().as_raw(),
