@@ -13,8 +13,9 @@ use rustix::fs::inotify;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{DEADLINE, Handle, wait_readable};
-use crate::{Runtime, image, leftovers};
+use super::leftovers;
+use crate::support::process::{DEADLINE, Handle, wait_readable};
+use crate::support::{Runtime, image};
 
 const CONTAINERD: &str = "/usr/bin/containerd";
 

@@ -10,9 +10,9 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::daemon::Daemon;
-use crate::image;
-use crate::process::{DEADLINE, Handle};
+use super::daemon::Daemon;
+use crate::support::image;
+use crate::support::process::{DEADLINE, Handle};
 
 /// One call of `ctr`, being put together.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::time::Instant;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, MARK};
-use crate::process::{DEADLINE, Handle, live};
+use super::daemon::{Daemon, MARK};
+use crate::support::process::{DEADLINE, Handle, live};
 
 /// Fails the test when anything of its containers is left. The shims end some time after their last
 /// container is deleted, so their end is waited for; everything else has to be gone by then.

@@ -8,10 +8,11 @@ use std::time::Instant;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::Signal;
 
-use crate::ctr::{Ended, Events};
-use crate::daemon::Daemon;
-use crate::process::{DEADLINE, wait_readable};
-use crate::{Runtime, leftovers};
+use super::ctr::{Ended, Events};
+use super::daemon::Daemon;
+use super::leftovers;
+use crate::support::Runtime;
+use crate::support::process::{DEADLINE, wait_readable};
 
 /// A FIFO that a container writes to when it is ready.
 struct Ready {
