@@ -3,7 +3,8 @@
 //! What is described here is all there is: parsing, `--help` and the suggestions after a typing error
 //! read the same tables. The grammar is the one that callers of runc rely on: `--flag VALUE`,
 //! `--flag=VALUE`, `--flag`, `--flag=true`, and a single dash for long flags too (`-no-subreaper`),
-//! because go-runc writes them so. Flags may follow the operands, as in runc.
+//! because go-runc writes them so. Flags may follow the operands, as in runc, except where the operands are a
+//! command line themselves (`exec`).
 //! This module neither acts nor prints.
 
 use std::ffi::{OsStr, OsString};
@@ -65,6 +66,13 @@ pub(crate) struct Syntax {
     pub(crate) flags: &'static [Flag],
 }
 
+impl Syntax {
+    /// Whether what follows the first operand is a command line of its own.
+    pub(crate) fn takes_command(&self) -> bool {
+        *self.count.end() == usize::MAX
+    }
+}
+
 /// The flags that stand before the command.
 pub(crate) const GLOBAL: &[Flag] = &[
     Flag::with(
@@ -113,6 +121,20 @@ impl Matches {
     /// The last value given for a flag.
     pub(crate) fn value(&self, long: &str) -> Option<&OsStr> {
         self.given.iter().rev().find(|(name, ..)| *name == long).and_then(|(_, v, _)| v.as_deref())
+    }
+
+    /// Every value given for a flag, in order, as text.
+    pub(crate) fn texts(&self, long: &str) -> Result<Vec<String>, Failure> {
+        let values = self.given.iter().filter(|(name, ..)| *name == long);
+        values
+            .filter_map(|(_, value, _)| value.as_ref())
+            .map(|value| {
+                value
+                    .to_str()
+                    .map(str::to_owned)
+                    .ok_or_else(|| Failure::usage(format!("--{long}: {value:?} is not UTF-8")))
+            })
+            .collect()
     }
 
     /// The last value given for a flag, as text.
@@ -166,6 +188,13 @@ impl Line {
                 .map_err(|text| usage(in_wrong_place(&text, syntax)))?
             {
                 matches.operands.push(operand);
+                // The command of a container, whose flags are its own.
+                if syntax.takes_command() {
+                    let rest = self.rest.raw_args().map_err(|error| usage(error.to_string()))?;
+                    let mut rest = rest.peekable();
+                    rest.next_if(|first| first == "--");
+                    matches.operands.extend(rest);
+                }
             }
         }
         if !matches.on("help") && !syntax.count.contains(&matches.operands.len()) {
@@ -282,8 +311,11 @@ fn in_wrong_place(text: &str, syntax: &Syntax) -> String {
 
 fn wrong_count(syntax: &Syntax) -> String {
     let (least, most) = (*syntax.count.start(), *syntax.count.end());
-    let wanted =
-        if least == most { format!("exactly {least}") } else { format!("{least} to {most}") };
+    let wanted = match most {
+        usize::MAX => format!("a minimum of {least}"),
+        most if most == least => format!("exactly {least}"),
+        most => format!("{least} to {most}"),
+    };
     // The wording is runc's.
     format!("{:?} requires {wanted} argument(s)", syntax.name)
 }

@@ -22,8 +22,11 @@ pub(crate) enum Failure {
     Other(String),
 }
 
-/// The exit code of every failure; only `exec` will have another (255).
+/// The exit code of a failure.
 pub(crate) const FAILED: u8 = 1;
+
+/// The exit code of a failed `exec`: its own failures are told from those of the process that it runs.
+const EXEC_FAILED: u8 = 255;
 
 impl Failure {
     /// A mistake in the global part of the command line.
@@ -42,6 +45,14 @@ impl Failure {
         error: impl Into<runtime_core::error::Errno>,
     ) -> Self {
         Self::Runtime(Error::os(what, error))
+    }
+
+    /// The exit code for a failure of `command`.
+    pub(crate) fn code(&self, command: Option<&str>) -> u8 {
+        match (command, self) {
+            (Some("exec"), Self::Runtime(_) | Self::Other(_)) => EXEC_FAILED,
+            _ => FAILED,
+        }
     }
 
     /// The line to report for a failure of `command`.
@@ -100,6 +111,11 @@ const PHRASES: &[Phrase] = &[
         commands: &["start"],
         kind: ErrorKind::Command,
         text: "unable to start container process",
+    },
+    Phrase {
+        commands: &["exec"],
+        kind: ErrorKind::Command,
+        text: "exec failed: unable to start container process",
     },
 ];
 

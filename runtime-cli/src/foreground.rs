@@ -1,14 +1,14 @@
-//! `run` in the foreground: passes signals on to the container's init and waits for its end.
+//! `run` and `exec` in the foreground: pass signals on to the process and wait for its end.
 //!
-//! The signals are blocked before the container is made and read from a signalfd, so that one that
-//! arrives in between waits instead of ending the command, and so that no handler runs anywhere. Init
-//! gets an empty mask of its own.
+//! The signals are blocked before the process is made and read from a signalfd, so that one that
+//! arrives in between waits instead of ending the command, and so that no handler runs anywhere. The
+//! process gets an empty mask of its own.
 
 use std::os::fd::AsFd as _;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use runtime_core::{ContainerId, ErrorKind, Exit, KillTarget, Running, Runtime};
+use runtime_core::{Exit, Workload};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -34,16 +34,11 @@ impl Signals {
         SignalFd::with_flags(&set, flags).map(Self).map_err(|error| Failure::os("signalfd", error))
     }
 
-    /// Passes signals on until init ends; its exit code, or 128 and the signal that ended it.
-    pub(crate) fn wait(
-        &self,
-        runtime: &Runtime,
-        id: &ContainerId,
-        running: &mut Running,
-    ) -> Result<u8, Failure> {
+    /// Passes signals on until the process ends; its exit code, or 128 and the signal that ended it.
+    pub(crate) fn wait(&self, workload: &Workload) -> Result<u8, Failure> {
         loop {
             let mut ready = [
-                PollFd::from_borrowed_fd(running.pidfd.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(workload.pidfd.as_fd(), PollFlags::IN),
                 PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
             ];
             match poll(&mut ready, None) {
@@ -51,27 +46,25 @@ impl Signals {
                 Err(error) => return Err(Failure::os("poll", error)),
             }
             if !ready[0].revents().is_empty() {
-                return Ok(match running.wait()? {
-                    Exit::Code(code) => (code & 0xff) as u8,
-                    Exit::Signal(signal) => 128 + (signal & 0x7f) as u8,
-                });
+                return code(workload);
             }
-            self.pass_on(runtime, id)?;
+            self.pass_on(workload)?;
         }
     }
 
-    fn pass_on(&self, runtime: &Runtime, id: &ContainerId) -> Result<(), Failure> {
+    fn pass_on(&self, workload: &Workload) -> Result<(), Failure> {
         while let Some(signal) =
             self.0.read_signal().map_err(|error| Failure::os("read(signalfd)", error))?
         {
-            match runtime.kill(id, signal.ssi_signo as i32, KillTarget::Init) {
-                Ok(()) => {}
-                // It ended a moment ago, which the next poll sees.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WrongState | ErrorKind::NotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
+            workload.signal(signal.ssi_signo as i32)?;
         }
         Ok(())
     }
+}
+
+fn code(workload: &Workload) -> Result<u8, Failure> {
+    Ok(match workload.wait()? {
+        Exit::Code(code) => (code & 0xff) as u8,
+        Exit::Signal(signal) => 128 + (signal & 0x7f) as u8,
+    })
 }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use args::{Line, Syntax};
 use command::{Call, Command};
-use exit::{FAILED, Failure};
+use exit::Failure;
 use log::{Level, Log};
 
 fn main() -> ExitCode {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             if let Failure::Usage(_, Some(name), operands) = &failure {
                 log::to_stderr(&format!("{}\n", help::usage(name, operands)));
             }
-            ExitCode::from(FAILED)
+            ExitCode::from(failure.code(command.as_deref()))
         }
     }
 }

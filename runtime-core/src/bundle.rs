@@ -18,6 +18,8 @@ pub struct Bundle {
     pub directory: OwnedFd,
     /// What config.json says.
     pub spec: Spec,
+    /// config.json as it was read.
+    pub config: Vec<u8>,
     /// What it says that the specification wants a warning for.
     pub warnings: Vec<String>,
 }
@@ -72,7 +74,7 @@ impl Bundle {
             ));
         }
         let (spec, warnings) = crate::spec::parse(&bytes)?;
-        Ok(Self { path: absolute, directory, spec, warnings })
+        Ok(Self { path: absolute, directory, spec, config: bytes, warnings })
     }
 
     /// root.path, absolute.

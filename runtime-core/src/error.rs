@@ -118,6 +118,15 @@ impl Error {
         self
     }
 
+    /// The same error of a configuration that came from elsewhere than config.json.
+    #[must_use]
+    pub fn of(mut self, source: &str) -> Self {
+        if let Some(rest) = self.0.message.strip_prefix("config.json: ") {
+            self.0.message = format!("{source}: {rest}");
+        }
+        self
+    }
+
     /// Puts what was being done in front of the line.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {

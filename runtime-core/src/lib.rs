@@ -9,7 +9,7 @@
 //! let runtime = Runtime::open("/run/teu")?;
 //! let id = ContainerId::new("hello")?;
 //! let options = CreateOptions { bundle: "/srv/hello".into(), ..CreateOptions::default() };
-//! let mut running = runtime.run(&id, &options)?;
+//! let running = runtime.run(&id, &options)?;
 //! println!("{:?}", running.wait()?);
 //! runtime.delete(&id, DeleteOptions::default())?;
 //! # Ok::<(), runtime_core::Error>(())
@@ -41,9 +41,11 @@ mod undo;
 
 pub use error::{Error, ErrorKind, Result};
 pub use id::ContainerId;
+/// The types of config.json, as [`Runtime::exec`] takes its process.
+pub use oci_spec::runtime as oci;
 pub use operation::query::State;
 pub use operation::serve::Exit;
-pub use operation::{CreateOptions, DeleteOptions, KillTarget, Stdio};
-pub use runtime::{Created, Running, Runtime, plan};
+pub use operation::{Console, CreateOptions, DeleteOptions, ExecOptions, KillTarget, Stdio};
+pub use runtime::{Created, Running, Runtime, Workload, plan};
 pub use store::record::SeccompListener;
 pub use store::status::Status;

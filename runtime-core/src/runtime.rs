@@ -1,15 +1,15 @@
 //! The library's front: one state root, and the operations on the containers in it.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{OsResult, Result};
 use crate::id::ContainerId;
 use crate::operation::create::Goal;
 use crate::operation::query::State;
 use crate::operation::serve::{self, Exit};
 use crate::operation::{
-    CreateOptions, DeleteOptions, KillTarget, create, delete, kill, query, start,
+    CreateOptions, DeleteOptions, ExecOptions, KillTarget, create, delete, exec, kill, query, start,
 };
 use crate::plan::CreatePlan;
 use crate::store::Store;
@@ -36,15 +36,53 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
+/// A process of a container that runs its program: a child of the calling process, which waits for it here, or
+/// ends and leaves it to the nearest subreaper.
+#[derive(Debug)]
+pub struct Workload {
+    /// Its pid in the caller's pid namespace.
+    pub pid: i32,
+    /// Its descriptor: readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// The master of its terminal, for [`crate::Console::Returned`].
+    pub terminal: Option<OwnedFd>,
+    /// What was asked for that could only be warned of.
+    pub warnings: Vec<String>,
+}
+
+impl Workload {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// Somebody else has taken its status already.
+    pub fn wait(&self) -> Result<Exit> {
+        serve::reap(&self.pidfd)?.ok_or_else(|| {
+            crate::Error::new(
+                crate::ErrorKind::Os,
+                "the container's exit status was taken by another wait",
+            )
+        })
+    }
+
+    /// Sends it a signal, by its number; one that has ended takes none.
+    ///
+    /// # Errors
+    /// The number is not one of a signal.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        match crate::sys::process::signal(self.pidfd.as_fd(), signal) {
+            Err(errno) if errno.0 != libc::ESRCH => {
+                Err(errno).call(|| format!("pidfd_send_signal({signal})"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A container that `run` has started.
 #[derive(Debug)]
 pub struct Running {
-    /// Init's pid in the caller's pid namespace.
-    pub pid: i32,
-    /// Init's descriptor.
-    pub pidfd: OwnedFd,
-    /// What the configuration asks for that could only be warned of.
-    pub warnings: Vec<String>,
+    /// Its init, which is the workload.
+    pub workload: Workload,
     /// Init, as the record has it.
     init: Option<Process>,
 }
@@ -54,13 +92,8 @@ impl Running {
     ///
     /// # Errors
     /// Somebody else has taken its status already.
-    pub fn wait(&mut self) -> Result<Exit> {
-        serve::reap(&self.pidfd)?.ok_or_else(|| {
-            crate::Error::new(
-                crate::ErrorKind::Os,
-                "the container's exit status was taken by another wait",
-            )
-        })
+    pub fn wait(&self) -> Result<Exit> {
+        self.workload.wait()
     }
 }
 
@@ -100,7 +133,37 @@ impl Runtime {
             return Err(error);
         }
         let init = made.record.init;
-        Ok(Running { pid, pidfd: made.child.pidfd, warnings: made.warnings, init })
+        let (warnings, terminal) = (made.warnings, made.terminal);
+        let workload = Workload { pid, pidfd: made.child.pidfd, terminal, warnings };
+        Ok(Running { workload, init })
+    }
+
+    /// Starts a process in a container: in all its namespaces and cgroups, below its seccomp filter.
+    /// [`Runtime::process`] gives the process of its configuration, to be changed where another is wanted.
+    ///
+    /// # Errors
+    /// The container is not there, has stopped or is paused, or its program cannot be executed; nothing is left.
+    pub fn exec(
+        &self,
+        id: &ContainerId,
+        process: &oci_spec::runtime::Process,
+        options: &ExecOptions,
+    ) -> Result<Workload> {
+        let exec::Made { child, warnings, terminal } =
+            exec::exec(&self.store, id, process, options)?;
+        Ok(Workload { pid: child.pid, pidfd: child.pidfd, terminal, warnings })
+    }
+
+    /// The process that the container's configuration describes.
+    ///
+    /// # Errors
+    /// No such container, or its configuration cannot be read.
+    pub fn process(&self, id: &ContainerId) -> Result<oci_spec::runtime::Process> {
+        let (entry, _) = self.store.peek(id)?;
+        let (spec, _) = crate::spec::parse(&entry.config()?)?;
+        spec.process()
+            .clone()
+            .ok_or_else(|| crate::Error::spec("process", "missing: what is the container to run?"))
     }
 
     /// Starts a created container (runtime.md, "Start").

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::fs::{MemfdFlags, SealFlags};
-use teu_wire::{Fds, InitPlan, encode};
+use teu_wire::{Fds, Work, encode};
 
 use crate::error::{OsResult, Result};
 use crate::sys::clone::{Start, Stubbed};
@@ -38,8 +38,8 @@ pub(crate) struct Birth<'a> {
 ///
 /// # Errors
 /// Memory or the clone was refused; nothing is left then.
-pub(crate) fn spawn(plan: &InitPlan, birth: &Birth<'_>) -> Result<Stubbed> {
-    let plan = plan_memory(&birth.fds, plan)?;
+pub(crate) fn spawn(work: &Work, birth: &Birth<'_>) -> Result<Stubbed> {
+    let plan = plan_memory(&birth.fds, work)?;
     let argument = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
     let mut keep = numbers(&birth.fds);
     keep.push(plan.as_raw_fd());
@@ -57,18 +57,18 @@ pub(crate) fn spawn(plan: &InitPlan, birth: &Birth<'_>) -> Result<Stubbed> {
 
 fn numbers(fds: &Fds) -> Vec<i32> {
     let lists = [&fds.stdio, &fds.tasks, &fds.namespaces, &fds.trees];
-    [fds.link, fds.gate, fds.console]
+    [fds.link, fds.gate, fds.console, fds.root]
         .into_iter()
         .chain(lists.into_iter().flatten().copied())
         .filter(|fd| *fd > 2)
         .collect()
 }
 
-fn plan_memory(fds: &Fds, plan: &InitPlan) -> Result<OwnedFd> {
+fn plan_memory(fds: &Fds, work: &Work) -> Result<OwnedFd> {
     let memory = rustix::fs::memfd_create("teu-plan", MemfdFlags::CLOEXEC)
         .call(|| "memfd_create(teu-plan)")?;
     let mut bytes = encode::<Fds>(fds);
-    bytes.extend(encode::<InitPlan>(plan));
+    bytes.extend(encode::<Work>(work));
     write_all(memory.as_fd(), &bytes)?;
     Ok(memory)
 }

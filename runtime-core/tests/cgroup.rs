@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use oci_spec::runtime::LinuxResources;
 use runtime_core::ErrorKind;
-use runtime_core::cgroup::{CgroupPlan, CgroupRecord, Prepared, Version, lower, prepare};
+use runtime_core::cgroup::{Below, CgroupPlan, CgroupRecord, Prepared, Version, lower, prepare};
 use runtime_core::host::{CgroupLayout, Host, V1Hierarchy};
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -146,7 +146,10 @@ fn joins_every_hierarchy_dies_and_leaves_nothing() {
     assert_eq!(cgroup.record.processes().unwrap(), [child.id() as i32]);
     assert!(!cgroup.record.is_empty_or_missing().unwrap());
     assert!(!cgroup.record.frozen().unwrap());
-    assert_eq!(cgroup.record.join().unwrap().tasks().len(), prepared.tasks().len());
+    assert_eq!(
+        cgroup.record.join(&Below::default()).unwrap().tasks().len(),
+        prepared.tasks().len()
+    );
     cgroup.record.kill_all().unwrap();
     cgroup.record.destroy().unwrap();
     assert!(!child.wait().unwrap().success());

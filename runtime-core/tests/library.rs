@@ -124,7 +124,7 @@ fn many_at_once(runtime: &Runtime, folder: &Path) {
                 scope.spawn(move || {
                     for round in 0..EACH {
                         let id = ContainerId::new(&format!("many-{n}-{round}")).unwrap();
-                        let mut running = runtime.run(&id, &options(bundle.clone())).unwrap();
+                        let running = runtime.run(&id, &options(bundle.clone())).unwrap();
                         assert_eq!(running.wait().unwrap(), Exit::Code(0));
                         runtime.delete(&id, DeleteOptions::default()).unwrap();
                     }
@@ -166,13 +166,13 @@ fn taken_id(runtime: &Runtime, folder: &Path) {
     let (first, _) = bundle(folder, "taken", &["true"]);
     let (second, _) = bundle(folder, "taken-again", &["sleep", "1000"]);
     let id = ContainerId::new("taken").unwrap();
-    let mut running = runtime.run(&id, &options(first)).unwrap();
+    let running = runtime.run(&id, &options(first)).unwrap();
     running.wait().unwrap();
     runtime.delete(&id, DeleteOptions::default()).unwrap();
     let other = runtime.run(&id, &options(second)).unwrap();
     runtime.delete_run(&id, &running).unwrap();
     let state = runtime.state(&id).unwrap();
-    assert_eq!((state.status, state.pid), (Status::Running, other.pid));
+    assert_eq!((state.status, state.pid), (Status::Running, other.workload.pid));
     runtime.delete_run(&id, &other).unwrap();
     assert_eq!(runtime.state(&id).unwrap_err().kind(), ErrorKind::NotFound);
 }
@@ -193,7 +193,7 @@ fn layers(runtime: &Runtime, folder: &Path) {
     config["mounts"].as_array_mut().unwrap().insert(0, mount);
     fs::write(path.join("config.json"), config.to_string()).unwrap();
     let id = ContainerId::new("layers").unwrap();
-    let mut running = runtime.run(&id, &options(path.clone())).unwrap();
+    let running = runtime.run(&id, &options(path.clone())).unwrap();
     assert_eq!(running.wait().unwrap(), Exit::Code(0));
     runtime.delete(&id, DeleteOptions::default()).unwrap();
     assert_eq!(fs::read_to_string(path.join("upper/bin/added")).unwrap(), "new\n");

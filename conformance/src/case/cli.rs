@@ -35,8 +35,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new("cli/help", "--help of every command exits 0", "runc(8); Podman probes it", help)
         .not_yet("exec, ps, pause and resume come later"),
     Case::new("cli/flag-forms", "--flag V, --flag=V, -flag V and short flags", GRAMMAR, flag_forms),
-    Case::new("cli/unknown-flag", "an unknown flag exits 1 and is named", GRAMMAR, unknown_flag)
-        .not_yet("exec, ps, pause and resume come later"),
+    Case::new("cli/unknown-flag", "an unknown flag exits 1 and is named", GRAMMAR, unknown_flag),
     Case::new(
         "cli/argument-count",
         "too few or too many arguments are refused",

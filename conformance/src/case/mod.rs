@@ -30,6 +30,8 @@ mod cgroup;
 mod cgroup_device;
 mod cli;
 mod device;
+mod exec;
+mod exec_process;
 mod hook;
 mod hook_failure;
 mod hostile;
@@ -107,6 +109,8 @@ pub(crate) fn all() -> Vec<&'static Case> {
         lifecycle::CASES,
         signal::CASES,
         cli::CASES,
+        exec::CASES,
+        exec_process::CASES,
         surroundings::CASES,
         hook::CASES,
         hook_failure::CASES,

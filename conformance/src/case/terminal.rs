@@ -44,7 +44,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// What one message carried.
-fn receive(stream: &UnixStream) -> Result<(String, OwnedFd)> {
+pub(super) fn receive(stream: &UnixStream) -> Result<(String, OwnedFd)> {
     let mut bytes = [0_u8; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -69,7 +69,7 @@ fn receive(stream: &UnixStream) -> Result<(String, OwnedFd)> {
 }
 
 /// All that is written to a terminal until its last user is gone, which reads as EIO.
-fn read_all(terminal: OwnedFd) -> Result<String> {
+pub(super) fn read_all(terminal: OwnedFd) -> Result<String> {
     let mut file = std::fs::File::from(terminal);
     let mut text = Vec::new();
     let mut buffer = [0_u8; 512];

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use runtime_core::CreateOptions;
+use runtime_core::{Console, CreateOptions};
 
 use super::{Call, Command};
-use crate::args::{Flag, Syntax};
+use crate::args::{Flag, Matches, Syntax};
 use crate::exit::Failure;
 
 pub(super) const BUNDLE: Flag =
@@ -67,20 +67,14 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
     refuse_what_is_missing(call)?;
     let given = call.given;
     let path = |flag| given.value(flag).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let preserve_fds = match given.text("preserve-fds")? {
-        None => 0,
-        Some(text) => text.parse().map_err(|_| {
-            Failure::usage(format!("--preserve-fds: {text:?} is not a number of descriptors"))
-        })?,
-    };
     let options = CreateOptions {
         bundle: bundle(path("bundle"))?,
         pid_file: path("pid-file"),
-        console_socket: path("console-socket"),
+        console: path("console-socket").map(Console::Socket),
         pidfd_socket: path("pidfd-socket"),
         no_pivot: given.on("no-pivot"),
         no_new_keyring: given.on("no-new-keyring"),
-        preserve_fds,
+        preserve_fds: preserve_fds(given)?,
         listen_fds: listen_fds(),
         detach: given.on("detach"),
         ..CreateOptions::default()
@@ -89,9 +83,18 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
     Ok(options)
 }
 
+/// `--preserve-fds`.
+pub(super) fn preserve_fds(given: &Matches) -> Result<u32, Failure> {
+    given.text("preserve-fds")?.map_or(Ok(0), |text| {
+        text.parse().map_err(|_| {
+            Failure::usage(format!("--preserve-fds: {text:?} is not a number of descriptors"))
+        })
+    })
+}
+
 /// How many sockets a socket-activating caller passes on (sd_listen_fds(3)). Whatever is not such a number
 /// is no such caller.
-fn listen_fds() -> u32 {
+pub(super) fn listen_fds() -> u32 {
     std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 

@@ -4,6 +4,7 @@
 
 mod create;
 mod delete;
+mod exec;
 mod features;
 mod kill;
 mod list;
@@ -34,6 +35,7 @@ pub(crate) const ALL: &[Command] = &[
     create::COMMAND,
     run::COMMAND,
     start::COMMAND,
+    exec::COMMAND,
     state::COMMAND,
     kill::COMMAND,
     delete::COMMAND,

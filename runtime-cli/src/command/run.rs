@@ -40,13 +40,13 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     let runtime = call.runtime()?;
     if options.detach {
         let running = runtime.run(&id, &options)?;
-        call.warn(&running.warnings);
+        call.warn(&running.workload.warnings);
         return Ok(0);
     }
     let signals = Signals::block()?;
-    let mut running = runtime.run(&id, &options)?;
-    call.warn(&running.warnings);
-    let ended = signals.wait(&runtime, &id, &mut running);
+    let running = runtime.run(&id, &options)?;
+    call.warn(&running.workload.warnings);
+    let ended = signals.wait(&running.workload);
     if call.given.on("keep") {
         return ended;
     }

@@ -2,15 +2,18 @@
 //!
 //! Where one step has to come before another, the comment says why. Nothing here decides: the plan does.
 
+use core::convert::Infallible;
+
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use teu_wire::{FdsView, InitPlanView, RootfsView, Step, SwitchView, ToCaller, ToInit};
 
 use crate::fail::{At, Index, Result};
 use crate::hook::{self, Stage};
-use crate::process::{self, capability, cwd, identity, limit, program, seccomp, stdio};
+use crate::process::{self, stdio};
 use crate::procfs::Procfs;
 use crate::rootfs::{self, Root};
 use crate::sys::call;
+use crate::workload::{self, Ready};
 use crate::{link, namespace, start};
 
 /// Does everything that the plan says and becomes the workload.
@@ -27,15 +30,6 @@ pub fn run(fds: &FdsView<'static>, plan: &InitPlanView<'static>) -> ! {
         Ok(never) => match never {},
         Err(fail) => start::end(starter, &fail),
     }
-}
-
-/// What the second half needs of the first.
-struct Ready {
-    program: program::Found,
-    /// The working directory could be entered by root only after all, or by the user only.
-    cwd: cwd::Entered,
-    /// /proc/self/attr of the host's procfs, where a label is to be set.
-    labels: Option<OwnedFd>,
 }
 
 /// All that `create` promises.
@@ -69,7 +63,7 @@ fn create(
     // The user namespace comes first in the list: it gives the right to enter or make the others.
     namespace::join(fds, &plan.namespaces)?;
     namespace::second_clone(link, &plan.namespaces)?;
-    namespace::become_root(&plan.namespaces)?;
+    namespace::become_root(plan.namespaces.become_root)?;
     namespace::unshare(&plan.namespaces)?;
     namespace::loopback(&plan.namespaces)?;
     process::session_keyring(process)?;
@@ -123,17 +117,9 @@ fn create(
     drop(root);
     close_foreign(fds);
 
-    limit::schedule(process)?;
-    let umask = rustix::fs::Mode::from_raw_mode(process.umask);
-    rustix::process::umask(umask);
-    // Before the files of the container are judged by the user's rights, its groups among them.
-    identity::set_groups(process)?;
-    let cwd = cwd::enter(process)?;
-    // A program that is not there has to fail `create`: managers tell their users so by its exit code.
-    let program = program::find(process)?;
-
+    let ready = workload::prepare(process, labels)?;
     link::say(link, ToCaller::Ready)?;
-    Ok(Ready { program, cwd, labels })
+    Ok(ready)
 }
 
 /// Mounts the root and all in it, by descriptors only.
@@ -195,7 +181,7 @@ fn streams(root: Option<&Root>, fds: &FdsView<'_>, plan: &InitPlanView<'_>) -> R
     let (Some(terminal), Some(root)) = (&plan.process.terminal, root) else {
         return stdio::attach(fds, &plan.process);
     };
-    let (master, slave) = rootfs::console::open(root)?;
+    let (master, slave) = rootfs::console::open(root.as_fd())?;
     // Before the masks: they may cover what is below /dev (CVE-2025-52565).
     rootfs::console::bind(root, slave.as_fd())?;
     stdio::attach_terminal(master.as_fd(), slave.as_fd(), fds, &plan.process, terminal)
@@ -252,32 +238,7 @@ fn become_workload(
     starter: BorrowedFd<'_>,
     plan: &InitPlanView<'static>,
     ready: &Ready,
-) -> Result<core::convert::Infallible> {
-    let process = &plan.process;
+) -> Result<Infallible> {
     hook::run(Stage::StartContainer, &plan.hooks)?;
-
-    // After everything that opens files or makes processes on the way here: these are the workload's limits.
-    for (index, rlimit) in process.rlimits.iter().enumerate() {
-        limit::set(&rlimit).index(index as u32)?;
-    }
-    // As long as the write is a privileged one; it takes effect with execve.
-    process::set_label(process, ready.labels.as_ref().map(AsFd::as_fd))?;
-    // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go (seccomp(2)).
-    if !process.no_new_privileges {
-        seccomp::install(starter, process)?;
-    }
-    // The bounding set needs CAP_SETPCAP, the rest the capabilities kept over the change of user.
-    capability::drop_bounding(process)?;
-    identity::become_user(process)?;
-    capability::set(process)?;
-    // By the user's own rights, where root's were not enough (a home on NFS), and then checked: a directory
-    // outside of the root would be a way out (CVE-2024-21626).
-    cwd::enter_as_user(process, ready.cwd)?;
-    process::keep_preserved(process)?;
-    if process.no_new_privileges {
-        process::set_no_new_privileges()?;
-        // Last: the filter may forbid everything that came before.
-        seccomp::install(starter, process)?;
-    }
-    Err(ready.program.execute())
+    workload::execute(starter, &plan.process, ready)
 }

@@ -9,6 +9,7 @@
 // Unwrap is denied; indexing fixed arrays and casting between the kernel's integer types is not avoidable.
 
 pub mod create;
+pub mod exec;
 pub mod fail;
 pub mod hook;
 pub mod link;
@@ -18,3 +19,4 @@ pub mod procfs;
 pub mod rootfs;
 pub mod start;
 pub mod sys;
+pub mod workload;

@@ -30,7 +30,7 @@ pub fn join(fds: &FdsView<'_>, plan: &NamespacesView<'_>) -> Result<()> {
 pub fn second_clone(link: BorrowedFd<'_>, plan: &NamespacesView<'_>) -> Result<()> {
     let Some(namespaces) = plan.second_clone else { return Ok(()) };
     // The ids first: they decide who owns the new namespaces and what may be done in them.
-    become_root(plan)?;
+    become_root(plan.become_root)?;
     let sibling = call::clone_sibling(namespaces).at(Step::Joiner, c"clone3", b"")?;
     match sibling {
         Some(pidfd) => {
@@ -44,12 +44,12 @@ pub fn second_clone(link: BorrowedFd<'_>, plan: &NamespacesView<'_>) -> Result<(
     }
 }
 
-/// Becomes root of the user namespace.
+/// Becomes root of the user namespace, where one was entered.
 ///
 /// # Errors
 /// The namespace has no id 0.
-pub fn become_root(plan: &NamespacesView<'_>) -> Result<()> {
-    if !plan.become_root {
+pub fn become_root(entered: bool) -> Result<()> {
+    if !entered {
         return Ok(());
     }
     use rustix::process::{Gid, Uid};

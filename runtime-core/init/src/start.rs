@@ -3,11 +3,11 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd};
-use teu_wire::{Fds, FdsView, InitPlan, InitPlanView, Step};
+use teu_wire::{Fds, FdsView, Step, Work, WorkView};
 
 use crate::fail::{At, Fail, Result};
 use crate::sys::call;
-use crate::{create, link};
+use crate::{create, exec, link};
 
 /// Runs init. `argument` is the number of the descriptor that holds the plan.
 pub fn start(argument: Option<&'static CStr>) -> ! {
@@ -17,7 +17,9 @@ pub fn start(argument: Option<&'static CStr>) -> ! {
         call::exit(1);
     };
     match read_plan(number) {
-        Ok((fds, plan)) => create::run(&fds, &plan),
+        Ok((fds, WorkView::Create(plan))) => create::run(&fds, &plan),
+        Ok((fds, WorkView::Exec(plan))) => exec::run(&fds, &plan),
+        Ok((_, WorkView::Borrowed(never, _))) => match never {},
         Err(fail) => {
             call::write_stderr(b"teu-init: the plan cannot be read: ");
             call::write_stderr(fail.call.to_bytes());
@@ -42,7 +44,7 @@ fn parse(digits: &[u8]) -> Option<i32> {
 }
 
 /// Maps the plan, which stays for as long as the process: every text in it can be handed to the kernel.
-fn read_plan(number: i32) -> Result<(FdsView<'static>, InitPlanView<'static>)> {
+fn read_plan(number: i32) -> Result<(FdsView<'static>, WorkView<'static>)> {
     use teu_wire::Field;
     let step = Step::Plan;
     let file = call::inherited(number);
@@ -51,7 +53,7 @@ fn read_plan(number: i32) -> Result<(FdsView<'static>, InitPlanView<'static>)> {
     let mut reader = teu_wire::Reader::new(bytes);
     let malformed = |_| Fail::found(step, c"malformed", b"");
     let fds = Fds::read(&mut reader).map_err(malformed)?;
-    let plan = InitPlan::read(&mut reader).map_err(malformed)?;
+    let plan = Work::read(&mut reader).map_err(malformed)?;
     drop(call::take(file.as_fd().as_raw_fd()));
     Ok((fds, plan))
 }

@@ -10,6 +10,7 @@
 mod destroy;
 mod device;
 mod file;
+mod join;
 mod kill;
 mod lower;
 mod path;
@@ -19,6 +20,7 @@ mod v1;
 mod v2;
 
 pub use device::{Access, DeviceKind, DeviceProgram, DeviceRule};
+pub use join::Below;
 pub use lower::lower;
 pub use prepare::{Prepared, prepare};
 pub use record::CgroupRecord;

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use super::prepare::{self, Prepared};
+use super::prepare;
 use super::{Version, file};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 
@@ -12,9 +12,9 @@ use crate::error::{Error, ErrorKind, OsResult, Result};
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CgroupRecord {
     root: PathBuf,
-    path: String,
+    pub(super) path: String,
     /// In the order of joining.
-    directories: Vec<(String, Version)>,
+    pub(super) directories: Vec<(String, Version)>,
 }
 
 impl CgroupRecord {
@@ -101,25 +101,6 @@ impl CgroupRecord {
     pub fn frozen(&self) -> Result<bool> {
         let root = self.open()?;
         Ok(self.bases().any(|(base, _)| prepare::frozen(&root, &base)))
-    }
-
-    /// Opens what a further process needs to join the existing cgroup (exec).
-    ///
-    /// # Errors
-    /// A directory has gone.
-    pub fn join(&self) -> Result<Prepared> {
-        let root = self.open()?;
-        let mut prepared = Prepared::new(Vec::with_capacity(self.directories.len()), None);
-        for (base, version) in self.bases() {
-            match version {
-                Version::V1 => prepared.tasks.push(prepare::open_tasks(&root, &base)?),
-                Version::V2 => {
-                    let dir = file::open_dir(&root, &base).call(|| format!("open({base})"))?;
-                    prepared.unified = Some(dir);
-                }
-            }
-        }
-        Ok(prepared)
     }
 
     /// How many of the container's processes the kernel's OOM killer has ended.

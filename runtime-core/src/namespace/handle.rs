@@ -58,11 +58,7 @@ pub(crate) fn check_not_ours(
 }
 
 fn is_ours(kind: Kind, fd: &OwnedFd) -> Result<bool> {
-    let name = match kind {
-        Kind::Network => "net",
-        other => other.word(),
-    };
-    let path = format!("/proc/self/ns/{name}");
+    let path = format!("/proc/self/ns/{}", kind.file());
     let ours = rustix::fs::stat(&path).call(|| format!("stat({path})"))?;
     let theirs = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
     Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))

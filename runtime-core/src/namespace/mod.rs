@@ -1,10 +1,11 @@
 //! Namespaces: what a container sees.
 //!
 //! Owns the decision how each namespace comes about ([`lower`]), the descriptors of those joined by path
-//! ([`handle`]), the thread that enters some of them before the clone ([`around`]) and the id maps
-//! ([`mapping`]). The entering itself is init's. Knows nothing of cgroups or the root file system.
+//! ([`handle`]), the thread that enters some of them before the clone ([`around`]), what a further process has to
+//! enter ([`enter`]), and the id maps ([`mapping`]). The entering itself is init's. Knows nothing of cgroups or the root file system.
 
 pub(crate) mod around;
+pub(crate) mod enter;
 pub(crate) mod handle;
 pub(crate) mod idmap;
 pub(crate) mod lower;
@@ -63,6 +64,15 @@ impl Kind {
             Self::Cgroup => libc::CLONE_NEWCGROUP,
             Self::Time => 0x80,
         }) as u32
+    }
+
+    /// The file in /proc/PID/ns.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Network => "net",
+            Self::Mount => "mnt",
+            other => other.word(),
+        }
     }
 
     /// The word of config-linux.md.

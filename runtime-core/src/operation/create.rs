@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
 use std::time::SystemTime;
 
-use teu_wire::{Fds, ToInit};
+use teu_wire::{Fds, ToInit, Work};
 
+use super::CreateOptions;
+use super::handed::{self, Terminal};
 use super::serve::{self, Child};
-use super::{CreateOptions, Stdio};
 use crate::bundle::Bundle;
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::id::ContainerId;
@@ -44,6 +44,8 @@ pub(crate) struct Made {
     pub warnings: Vec<String>,
     /// What later steps of `run` need.
     pub record: Record,
+    /// The master of the terminal, where it was asked back.
+    pub terminal: Option<OwnedFd>,
 }
 
 /// Makes a container.
@@ -57,13 +59,12 @@ pub(crate) fn create(
     goal: Goal,
 ) -> Result<Made> {
     // Before this process opens anything that could pass for one of them.
-    check_preserved(options.listen_fds + options.preserve_fds)?;
+    handed::check_preserved(options.listen_fds + options.preserve_fds)?;
     store.check_free(id)?;
     let _span = tracing::debug_span!("create", id = id.as_str()).entered();
     let bundle = Bundle::open(&options.bundle)?;
     let host = probe::host()?;
     let (mut plan, warnings) = plan::lower::lower(id, &bundle, &host, options)?;
-    check_terminal(&plan, options, goal)?;
     tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
     let cgroup_record = plan.cgroup.record(&host);
     // What `delete` finds there later it kills and removes: so it has to be made by this container.
@@ -78,13 +79,19 @@ pub(crate) fn create(
         ));
     }
 
-    let mut record = first_record(&plan, &bundle, cgroup_record)?;
+    let detached = goal == Goal::Created || options.detach;
+    let wanted = plan.init.process.terminal.is_some();
+    let terminal = Terminal::open(wanted, options.console.as_ref(), detached)?;
+
+    let mut record = first_record(&plan, &bundle, cgroup_record, options)?;
     let entry = store.reserve(id, &record)?;
     let mut undo = Undo::new();
     undo.push(|| entry.remove());
-    let made = build(&entry, &plan, &bundle, &host, (options, goal), &mut record, &mut undo);
-    let child = match made {
-        Ok(child) => child,
+    let parts = Parts { plan: &plan, bundle: &bundle, options, goal, terminal: terminal.as_ref() };
+    let made = build(&entry, &parts, &host, &mut record, &mut undo);
+    let master = || terminal.as_ref().map_or(Ok(None), Terminal::master);
+    let (child, terminal) = match made.and_then(|child| Ok((child, master()?))) {
+        Ok(made) => made,
         Err(error) => return Err(undo.because(error)),
     };
     // Nothing may fail after this message: init goes to its gate, or on to the workload.
@@ -93,24 +100,31 @@ pub(crate) fn create(
         return Err(undo.because(error));
     }
     undo.disarm();
-    Ok(Made { child, warnings, record })
+    Ok(Made { child, warnings, record, terminal })
+}
+
+/// What a container is made from.
+struct Parts<'a> {
+    plan: &'a CreatePlan,
+    bundle: &'a Bundle,
+    options: &'a CreateOptions,
+    goal: Goal,
+    terminal: Option<&'a Terminal>,
 }
 
 /// Makes every object of the container and brings init to where `create` ends.
 fn build<'a>(
     entry: &'a Entry,
-    plan: &'a CreatePlan,
-    bundle: &'a Bundle,
+    parts: &Parts<'a>,
     host: &crate::host::Host,
-    (options, goal): (&'a CreateOptions, Goal),
     record: &mut Record,
     undo: &mut Undo<'a>,
 ) -> Result<Child> {
+    let Parts { plan, bundle, options, goal, terminal } = *parts;
     // Every path of the caller's is opened before anything is entered, after which it could mean another file.
     let around = handle::open(&plan.namespaces, &plan.namespaces.around_clone)?;
     let joined = handle::open(&plan.namespaces, &plan.namespaces.in_init)?;
     handle::check_not_ours(&plan.namespaces, &[&around, &joined], &plan.init.sysctls)?;
-    let console = options.console_socket.as_deref().map(super::connect_stream).transpose()?;
     // What is started at once is told so over the link.
     let gate = (goal == Goal::Created).then(|| gate::make(entry)).transpose()?;
 
@@ -120,7 +134,7 @@ fn build<'a>(
     undo.push(move || cgroup_record.destroy());
 
     let (link, theirs) = link::pair()?;
-    let stdio = stdio(&options.stdio)?;
+    let stdio = handed::stdio(&options.stdio)?;
     let dumpable = plan.namespaces.maps.is_some().then(KeepDumpable::new);
     let stubbed = around::inside(&around, || {
         let mut init = plan.init.clone();
@@ -130,14 +144,15 @@ fn build<'a>(
         let fds = Fds {
             link: number(&theirs),
             gate: gate.as_ref().map_or(-1, number),
-            console: console.as_ref().map_or(-1, number),
+            console: terminal.map_or(-1, |terminal| terminal.as_fd().as_raw_fd()),
             stdio: stdio.as_ref().map_or(vec![0, 1, 2], |fds| fds.iter().map(number).collect()),
             tasks: cgroups.tasks().iter().map(number).collect(),
             namespaces: joined.iter().map(|(_, fd)| fd.as_raw_fd()).collect(),
             trees: trees.iter().map(number).collect(),
+            root: -1,
         };
         spawn::spawn(
-            &init,
+            &Work::Create(init),
             &Birth {
                 namespaces: plan.namespaces.at_clone,
                 cgroup: cgroups.unified(),
@@ -166,7 +181,7 @@ fn build<'a>(
     tracing::debug_span!("init").in_scope(serve)?;
     // What would have kept init out: a limit of no processes at all.
     cgroups.joined()?;
-    commit(entry, &child, options, record, undo)?;
+    commit(entry, &child, parts, record, undo)?;
     Ok(child)
 }
 
@@ -174,40 +189,23 @@ fn build<'a>(
 fn commit<'a>(
     entry: &Entry,
     child: &Child,
-    options: &'a CreateOptions,
+    Parts { bundle, options, .. }: &Parts<'a>,
     record: &mut Record,
     undo: &mut Undo<'a>,
 ) -> Result<()> {
     let (_, start_time) = status::stat(child.pid)
         .ok_or_else(|| Error::new(ErrorKind::InitDied, "init ended while it was recorded"))?;
     record.init = Some(Process { pid: child.pid, start_time });
+    entry.write_config(&bundle.config)?;
     entry.write(record)?;
-    if let Some(path) = options.pidfd_socket.as_deref() {
-        let socket = super::connect_stream(path)?;
-        super::send_descriptor(&socket, b"pidfd", child.pidfd.as_fd())?;
-    }
-    if let Some(path) = options.pid_file.as_deref() {
-        write_pid_file(path, child.pid)?;
-        undo.push(move || {
-            std::fs::remove_file(path).call(|| format!("unlink({})", path.display()))
-        });
-    }
-    Ok(())
-}
-
-/// Appears whole or not at all: callers read it the moment it is there.
-fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = path.with_file_name(format!(".{name}.teu"));
-    std::fs::write(&temporary, pid.to_string())
-        .call(|| format!("write({})", temporary.display()))?;
-    std::fs::rename(&temporary, path).call(|| format!("rename({})", path.display()))
+    handed::announce(child, options.pidfd_socket.as_deref(), options.pid_file.as_ref(), undo)
 }
 
 fn first_record(
     plan: &CreatePlan,
     bundle: &Bundle,
     cgroup: cgroup::CgroupRecord,
+    options: &CreateOptions,
 ) -> Result<Record> {
     Ok(Record {
         version: 1,
@@ -220,6 +218,7 @@ fn first_record(
         init: None,
         cgroup,
         shared_pid: plan.init.namespaces.shared_pid,
+        no_new_keyring: options.no_new_keyring,
         poststart: plan.hooks.poststart.clone(),
         poststop: plan.hooks.poststop.clone(),
         seccomp_listener: plan.seccomp_listener.clone(),
@@ -234,56 +233,6 @@ pub(crate) fn annotations(bundle: &Bundle) -> BTreeMap<String, String> {
         .flatten()
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
-}
-
-/// contract of runc's `create`: who has a terminal has somebody to give it to.
-fn check_terminal(plan: &CreatePlan, options: &CreateOptions, goal: Goal) -> Result<()> {
-    let detached = goal == Goal::Created || options.detach;
-    let error = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text));
-    match (plan.init.process.terminal.is_some(), options.console_socket.is_some()) {
-        (true, false) if detached => {
-            error("cannot allocate tty if runc will detach without setting console socket")
-        }
-        (true, false) => error(
-            "process.terminal: a terminal in the foreground is not implemented yet; use --detach with --console-socket",
-        ),
-        (false, true) => error("cannot use console socket if runc will not detach or allocate tty"),
-        _ => Ok(()),
-    }
-}
-
-/// A descriptor that is not there would be taken by one of the runtime's own.
-pub(crate) fn check_preserved(count: u32) -> Result<()> {
-    for number in (3..).take(count as usize) {
-        if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "unable to preserve descriptor {number}: it is not open (--preserve-fds and LISTEN_FDS ask for {count})"
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn stdio(stdio: &Stdio) -> Result<Option<[OwnedFd; 3]>> {
-    let copy = |fd: &OwnedFd| fd.try_clone().call(|| "dup(stdio)");
-    match stdio {
-        Stdio::Inherit => Ok(None),
-        Stdio::Descriptors([input, output, error]) => {
-            Ok(Some([copy(input)?, copy(output)?, copy(error)?]))
-        }
-        Stdio::Null => {
-            let null: OwnedFd = std::fs::File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-                .call(|| "open(/dev/null)")?
-                .into();
-            Ok(Some([copy(&null)?, copy(&null)?, null]))
-        }
-    }
 }
 
 /// The rest of `run`: the link, kept open across execve's close-on-exec, tells whether the workload runs.

@@ -2,6 +2,8 @@
 
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod exec;
+pub(crate) mod handed;
 pub(crate) mod kill;
 pub(crate) mod query;
 pub(crate) mod serve;
@@ -25,6 +27,15 @@ pub enum Stdio {
     Descriptors([OwnedFd; 3]),
 }
 
+/// Who gets the master of a terminal (process.terminal).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// The listener of this unix socket.
+    Socket(PathBuf),
+    /// The caller itself, as [`crate::Workload::terminal`]. Without process.terminal there is none.
+    Returned,
+}
+
 /// What `create` and `run` are told besides the id.
 #[derive(Debug, Default)]
 pub struct CreateOptions {
@@ -32,8 +43,8 @@ pub struct CreateOptions {
     pub bundle: PathBuf,
     /// Gets init's pid in decimal, without a newline, once success is certain.
     pub pid_file: Option<PathBuf>,
-    /// A listening unix socket that gets the master of the terminal.
-    pub console_socket: Option<PathBuf>,
+    /// Who gets the master of the terminal.
+    pub console: Option<Console>,
     /// A listening unix socket that gets a pidfd of init.
     pub pidfd_socket: Option<PathBuf>,
     /// mount(2) with MS_MOVE and chroot(2) instead of pivot_root(2).
@@ -57,7 +68,40 @@ impl CreateOptions {
     /// # Errors
     /// The first that is not open.
     pub fn check_descriptors(&self) -> Result<()> {
-        create::check_preserved(self.listen_fds + self.preserve_fds)
+        handed::check_preserved(self.listen_fds + self.preserve_fds)
+    }
+}
+
+/// What `exec` is told besides the id and the process.
+#[derive(Debug, Default)]
+pub struct ExecOptions {
+    /// Gets the process's pid in decimal, without a newline, once it runs the program.
+    pub pid_file: Option<PathBuf>,
+    /// Who gets the master of the terminal.
+    pub console: Option<Console>,
+    /// A listening unix socket that gets a pidfd of the process.
+    pub pidfd_socket: Option<PathBuf>,
+    /// So many descriptors of the caller, from 3 on, go on to the process.
+    pub preserve_fds: u32,
+    /// Before those: so many listening sockets, announced by LISTEN_FDS (sd_listen_fds(3)).
+    pub listen_fds: u32,
+    /// The caller will not wait for the process.
+    pub detach: bool,
+    /// Go into a paused container, to run when it is resumed.
+    pub ignore_paused: bool,
+    /// Cgroups below the container's to be put in, `PATH` or, on cgroup v1, `CONTROLLER[,CONTROLLER…]:PATH`.
+    pub cgroups: Vec<String>,
+    /// Standard streams of the process, unless it has a terminal.
+    pub stdio: Stdio,
+}
+
+impl ExecOptions {
+    /// As [`CreateOptions::check_descriptors`].
+    ///
+    /// # Errors
+    /// The first that is not open.
+    pub fn check_descriptors(&self) -> Result<()> {
+        handed::check_preserved(self.listen_fds + self.preserve_fds)
     }
 }
 

@@ -106,11 +106,7 @@ pub(crate) fn until_ready<'a>(
         let message = child.link.receive()?;
         match (message.kind, message.fd) {
             (Some(ToCaller::Joined), Some(pidfd)) => {
-                // The joiner made init as the caller's own child (CLONE_PARENT) and ends.
-                let joiner = std::mem::replace(&mut child.pidfd, pidfd);
-                child.pid = pid_of(&child.pidfd)?;
-                undo.push(child.end());
-                reap(&joiner)?;
+                adopt(child, pidfd, undo)?;
             }
             (Some(ToCaller::RootReady), _) => {
                 let annotations = &record.annotations;
@@ -134,6 +130,14 @@ pub(crate) fn until_ready<'a>(
             }
         }
     }
+}
+
+/// The joiner has made a sibling, a child of the caller as itself is (CLONE_PARENT), and ends.
+fn adopt(child: &mut Child, pidfd: OwnedFd, undo: &mut Undo<'_>) -> Result<()> {
+    let joiner = std::mem::replace(&mut child.pidfd, pidfd);
+    undo.push(child.end());
+    child.pid = pid_of(&child.pidfd)?;
+    reap(&joiner).map(drop)
 }
 
 /// The pid that a pidfd stands for, in the pid namespace of /proc (its fdinfo).
@@ -175,7 +179,7 @@ pub(crate) fn until_started(
             (None, _) => return Ok(()),
             (Some(ToCaller::Failed), _) => return Err(report::error(&message.body)),
             (Some(ToCaller::SeccompListener), Some(listener)) => {
-                send_listener(record, id, pid, &listener)?;
+                send_listener(record, id, (pid, "creating"), &listener)?;
             }
             (Some(other), _) => {
                 return Err(Error::new(ErrorKind::Os, format!("init said {other:?} out of turn")));
@@ -184,18 +188,50 @@ pub(crate) fn until_started(
     }
 }
 
+/// Serves a further process until it is the workload.
+pub(crate) fn until_executed(
+    child: &mut Child,
+    record: &Record,
+    id: &ContainerId,
+    undo: &mut Undo<'_>,
+) -> Result<()> {
+    loop {
+        let message = child.link.receive()?;
+        match (message.kind, message.fd) {
+            (Some(ToCaller::Joined), Some(pidfd)) => adopt(child, pidfd, undo)?,
+            (Some(ToCaller::SeccompListener), Some(listener)) => {
+                send_listener(record, id, (child.pid, "running"), &listener)?;
+            }
+            (Some(ToCaller::Failed), _) => return Err(report::error(&message.body)),
+            (None, _) => return Ok(()),
+            (Some(other), _) => {
+                return Err(Error::new(ErrorKind::Os, format!("init said {other:?} out of turn")));
+            }
+        }
+    }
+}
+
+/// Whether a child that nobody has waited for was killed by SIGKILL; its status stays to be taken.
+pub(crate) fn was_killed(pidfd: &OwnedFd) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options)
+        .ok()
+        .flatten()
+        .is_some_and(|status| status.terminating_signal() == Some(libc::SIGKILL))
+}
+
 /// Hands the listener of a seccomp filter to the agent (config-linux.md, "The Container Process State").
-fn send_listener(record: &Record, id: &ContainerId, pid: i32, listener: &OwnedFd) -> Result<()> {
+fn send_listener(
+    record: &Record,
+    id: &ContainerId,
+    (pid, status): (i32, &str),
+    listener: &OwnedFd,
+) -> Result<()> {
     let Some(agent) = &record.seccomp_listener else {
         return Err(Error::new(ErrorKind::Os, "a seccomp listener, but nobody to give it to"));
     };
-    let (head, tail) = state_json(
-        &record.oci_version,
-        id.as_str(),
-        &record.bundle,
-        &record.annotations,
-        "creating",
-    );
+    let (head, tail) =
+        state_json(&record.oci_version, id.as_str(), &record.bundle, &record.annotations, status);
     let state = format!(
         "{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":{pid},\"metadata\":{},\"state\":{head}{pid}{tail}}}",
         serde_json::Value::from(record.oci_version.as_str()),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use oci_spec::runtime::{Hook, Spec};
+use oci_spec::runtime::{Hook, Process, Spec};
 use teu_wire::{InitPlan, OwnedText};
 
 use super::{CallerHooks, CreatePlan};
@@ -44,7 +44,17 @@ pub(crate) fn lower(
     let (rootfs, trees, more) =
         rootfs::lower::lower(spec, &root_inputs(bundle, host, options, &namespaces, &cgroup))?;
     warnings.extend(more);
-    let process = lower_process(id, spec, host, options, &namespaces, &mut warnings)?;
+    let wanted = spec
+        .process()
+        .as_ref()
+        .ok_or_else(|| Error::spec("process", "missing: what is the container to run?"))?;
+    let handed = Handed {
+        id: id.as_str(),
+        no_new_keyring: options.no_new_keyring,
+        listen_fds: options.listen_fds,
+        preserve_fds: options.preserve_fds,
+    };
+    let process = lower_process(wanted, spec, host, &handed, &namespaces, &mut warnings)?;
     let hooks = caller_hooks(spec);
     let sysctls = crate::spec::lower_sysctls(spec)?
         .iter()
@@ -158,24 +168,33 @@ fn hierarchies(host: &Host) -> Vec<Hierarchy> {
     }
 }
 
-fn lower_process(
-    id: &ContainerId,
+/// What a process gets that its section of the configuration does not say.
+pub(crate) struct Handed<'a> {
+    /// The container's id, for its keyring.
+    pub id: &'a str,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// Sockets that LISTEN_FDS announces.
+    pub listen_fds: u32,
+    /// `--preserve-fds`.
+    pub preserve_fds: u32,
+}
+
+/// Lowers a process of the container: its first one, or one of `exec`.
+pub(crate) fn lower_process(
+    process: &Process,
     spec: &Spec,
     host: &Host,
-    options: &CreateOptions,
+    handed: &Handed<'_>,
     namespaces: &NamespacePlan,
     warnings: &mut Vec<String>,
 ) -> Result<teu_wire::Process> {
-    let process = spec
-        .process()
-        .as_ref()
-        .ok_or_else(|| Error::spec("process", "missing: what is the container to run?"))?;
     let maps = namespaces.maps.as_ref();
     let inputs = process::Inputs {
-        id: id.as_str(),
-        no_new_keyring: options.no_new_keyring,
-        listen_fds: options.listen_fds,
-        preserve_fds: options.preserve_fds,
+        id: handed.id,
+        no_new_keyring: handed.no_new_keyring,
+        listen_fds: handed.listen_fds,
+        preserve_fds: handed.preserve_fds,
         // The maps of a joined user namespace are not known here: the kernel says then.
         host_uid: &|uid| maps.map_or(Some(uid), |maps| maps.host_uid(uid)),
         host_gid: &|gid| maps.map_or(Some(gid), |maps| maps.host_gid(gid)),

@@ -50,7 +50,8 @@ fn no_nul(text: &str, path: impl FnOnce() -> String) -> Result<()> {
     if text.contains('\0') { Err(Error::spec(path(), "contains a NUL byte")) } else { Ok(()) }
 }
 
-fn process_fields(process: &Process) -> Result<()> {
+/// The process of a configuration, or of `exec`.
+pub(crate) fn process_fields(process: &Process) -> Result<()> {
     let args = process.args().as_deref().unwrap_or_default();
     if args.first().is_none_or(String::is_empty) {
         return Err(Error::spec("process.args", "empty: what is the container to run?"));

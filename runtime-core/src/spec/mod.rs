@@ -5,10 +5,11 @@ mod check;
 mod sysctl;
 mod tolerance;
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use check::process_fields as check_process;
 pub use sysctl::Sysctls;
 pub(crate) use sysctl::lower as lower_sysctls;
 
@@ -31,6 +32,25 @@ pub fn parse(config: &[u8]) -> Result<(Spec, Vec<String>)> {
     };
     check::check(&spec, &mut warnings)?;
     Ok((spec, warnings))
+}
+
+/// Parses a process by itself, as `exec --process` gets it; returns it with warnings.
+///
+/// # Errors
+/// [`crate::ErrorKind::InvalidSpec`] with the JSON path of the field, as in a whole configuration.
+pub fn parse_process(json: &[u8]) -> Result<(Process, Vec<String>)> {
+    #[derive(serde::Deserialize)]
+    struct Part {
+        process: Process,
+    }
+    let mut warnings = Vec::new();
+    let process: serde_json::Value =
+        serde_json::from_slice(json).map_err(|error| syntax(&error))?;
+    let mut tree = serde_json::json!({ "process": process });
+    tolerance::correct(&mut tree, &mut warnings);
+    let part: Part = serde_path_to_error::deserialize(tree).map_err(|error| broken(&error))?;
+    check::process_fields(&part.process)?;
+    Ok((part.process, warnings))
 }
 
 /// Not JSON at all: the place is a line and a column.

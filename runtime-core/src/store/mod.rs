@@ -197,33 +197,30 @@ impl Entry {
     pub(crate) fn write(&self, record: &Record) -> Result<()> {
         let json = serde_json::to_vec(record)
             .map_err(|error| Error::new(ErrorKind::Os, format!("writing the record: {error}")))?;
-        let file = rustix::fs::openat(
-            &self.directory,
-            ".record.new",
-            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::RUSR | Mode::WUSR,
-        )
-        .call(|| format!("open({}/.record.new)", self.path.display()))?;
-        std::io::Write::write_all(&mut std::fs::File::from(file), &json)
-            .call(|| format!("write({}/.record.new)", self.path.display()))?;
+        self.write_file(".record.new", &json)?;
         rustix::fs::renameat(&self.directory, ".record.new", &self.directory, record::FILE)
             .call(|| format!("rename({}/{})", self.path.display(), record::FILE))
     }
 
-    fn read(&self) -> Result<Option<Record>> {
+    /// Keeps the configuration. Written before the record names an init, so whoever finds one finds this.
+    pub(crate) fn write_config(&self, config: &[u8]) -> Result<()> {
+        self.write_file(record::CONFIG, config)
+    }
+
+    fn write_file(&self, name: &str, content: &[u8]) -> Result<()> {
         let file = rustix::fs::openat(
             &self.directory,
-            record::FILE,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        );
-        let file = match file {
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            other => other.call(|| format!("open({}/{})", self.path.display(), record::FILE))?,
-        };
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut bytes)
-            .call(|| format!("read({}/{})", self.path.display(), record::FILE))?;
+            name,
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::RUSR | Mode::WUSR,
+        )
+        .call(|| format!("open({}/{name})", self.path.display()))?;
+        std::io::Write::write_all(&mut std::fs::File::from(file), content)
+            .call(|| format!("write({}/{name})", self.path.display()))
+    }
+
+    fn read(&self) -> Result<Option<Record>> {
+        let Some(bytes) = self.read_file(record::FILE)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             let path = self.path.join(record::FILE);
             Error::new(
@@ -236,9 +233,43 @@ impl Entry {
         })
     }
 
+    /// The configuration that the container was made from.
+    ///
+    /// # Errors
+    /// It cannot be read, or the container was made by a version that kept none.
+    pub(crate) fn config(&self) -> Result<Vec<u8>> {
+        self.read_file(record::CONFIG)?.ok_or_else(|| {
+            let path = self.path.join(record::CONFIG);
+            Error::new(
+                ErrorKind::Os,
+                format!(
+                    "{} is missing: the container's configuration was not kept",
+                    path.display()
+                ),
+            )
+        })
+    }
+
+    fn read_file(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let file = rustix::fs::openat(
+            &self.directory,
+            name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        let file = match file {
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            other => other.call(|| format!("open({}/{name})", self.path.display()))?,
+        };
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut bytes)
+            .call(|| format!("read({}/{name})", self.path.display()))?;
+        Ok(Some(bytes))
+    }
+
     /// Removes the directory and all in it; what is gone already is fine.
     pub(crate) fn remove(&self) -> Result<()> {
-        for name in [gate::FILE, ".record.new", record::FILE] {
+        for name in [gate::FILE, ".record.new", record::CONFIG, record::FILE] {
             match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => (),
                 Err(errno) => {

@@ -10,6 +10,9 @@ use crate::cgroup::CgroupRecord;
 
 /// The file in the container's directory.
 pub(crate) const FILE: &str = "record.json";
+/// Beside it: config.json as the container was made from it, for what `exec` takes from there. The bundle's own
+/// may have been changed since.
+pub(crate) const CONFIG: &str = "config.json";
 
 /// A process that is known by more than its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +59,9 @@ pub(crate) struct Record {
     pub cgroup: CgroupRecord,
     /// The pid namespace is not the container's own: the kernel does not end the others with init.
     pub shared_pid: bool,
+    /// `--no-new-keyring`, which `exec` follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_new_keyring: bool,
     /// hooks.poststart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub poststart: Vec<Hook>,

@@ -71,7 +71,7 @@ pub(crate) fn open(process: Process) -> Result<Option<OwnedFd>> {
 
 /// Whether all threads of a process have ended. Its state in procfs is that of the first thread alone, which may
 /// end before the others.
-fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now))
         .call(|| "poll(pidfd)")

@@ -56,6 +56,8 @@ macro_rules! wire_enum {
         $(#[$meta])*
         #[cfg(feature = "owned")]
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        // There is one plan in a process, and its reader has no heap to put a variant on.
+        #[allow(clippy::large_enum_variant)]
         pub enum $name {
             $($(#[$variant_meta])* $variant(<$kind as $crate::codec::Owned>::Owned),)*
         }
@@ -67,6 +69,7 @@ macro_rules! wire_enum {
 
         $(#[$meta])*
         #[derive(Clone, Copy, Debug)]
+        #[allow(clippy::large_enum_variant)]
         pub enum $view<'a> {
             $($(#[$variant_meta])* $variant(<$kind as $crate::codec::Field>::View<'a>),)*
             /// Never made: it lets every view borrow, whatever its variants hold.

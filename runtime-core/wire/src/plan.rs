@@ -2,7 +2,7 @@
 //! config.md and config-linux.md; here they are already decided.
 
 use crate::codec::{Many, Maybe, Text};
-use crate::macros::wire_struct;
+use crate::macros::{wire_enum, wire_struct};
 use crate::process::Process;
 use crate::rootfs::Rootfs;
 
@@ -20,10 +20,23 @@ wire_struct! {
         stdio: Many<i32>,
         /// The cgroup `tasks` files, in the order in which they are to be joined.
         tasks: Many<i32>,
-        /// The namespaces of [`Namespaces::join`], in the same order.
+        /// The namespaces of [`Namespaces::join`], in the same order; for [`ExecPlan`], a pidfd of the process
+        /// whose namespaces are entered.
         namespaces: Many<i32>,
         /// The mount trees that the plan names by their place in this list.
         trees: Many<i32>,
+        /// The root directory to change into, for [`ExecPlan::change_root`].
+        root: i32,
+    }
+}
+
+wire_enum! {
+    /// What the init program is made for.
+    Work / WorkView {
+        /// The first process of a new container.
+        Create(InitPlan) = 0,
+        /// A further process of a container that is there.
+        Exec(ExecPlan) = 1,
     }
 }
 
@@ -44,6 +57,20 @@ wire_struct! {
         hooks: Hooks,
         /// Whether the caller has hooks of its own to run when the root is mounted.
         caller_hooks: bool,
+    }
+}
+
+wire_struct! {
+    /// Everything that a further process is to do.
+    ExecPlan / ExecPlanView {
+        /// CLONE_NEW* of what the container's init has other than the caller: entered in one step, by its pidfd.
+        namespaces: u32,
+        /// A user namespace is entered: become its root.
+        become_root: bool,
+        /// The container has the caller's mount namespace: its root is a directory in it.
+        change_root: bool,
+        /// What it becomes.
+        process: Process,
     }
 }
 

@@ -21,14 +21,13 @@ const PTMX: &CStr = c"dev/pts/ptmx";
 ///
 /// # Errors
 /// There is no devpts on /dev/pts.
-pub fn open(root: &Root) -> Result<(OwnedFd, OwnedFd)> {
+pub fn open(root: BorrowedFd<'_>) -> Result<(OwnedFd, OwnedFd)> {
     let at = |call| move |errno: rustix::io::Errno| Fail::call(STEP, call, errno, PTMX.to_bytes());
     // Looked at before it is opened for real: opening a device of the container's choice would have effects.
-    let handle = path::find(root.as_fd(), PTMX).map_err(at(c"openat2"))?;
+    let handle = path::find(root, PTMX).map_err(at(c"openat2"))?;
     verify(handle.as_ref())?;
     let flags = OFlags::RDWR | OFlags::NOCTTY;
-    let master =
-        path::open(root.as_fd(), PTMX, flags, ResolveFlags::empty()).map_err(at(c"openat2"))?;
+    let master = path::open(root, PTMX, flags, ResolveFlags::empty()).map_err(at(c"openat2"))?;
     verify(Some(&master))?;
     rustix::pty::unlockpt(&master).map_err(at(c"ioctl(TIOCSPTLCK)"))?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;

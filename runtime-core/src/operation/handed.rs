@@ -1,0 +1,159 @@
+//! What passes between a caller and a process that is made for it: descriptors, streams, the terminal, the pid
+//! file.
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+};
+
+use super::serve::Child;
+use super::{Console, Stdio, connect_stream, send_descriptor};
+use crate::error::{Error, ErrorKind, OsResult, Result};
+use crate::undo::Undo;
+
+/// A descriptor that is not there would be taken by one of the runtime's own.
+pub(crate) fn check_preserved(count: u32) -> Result<()> {
+    for number in (3..).take(count as usize) {
+        if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "unable to preserve descriptor {number}: it is not open (--preserve-fds and LISTEN_FDS ask for {count})"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The standard streams for the process; none where it has the caller's.
+pub(crate) fn stdio(stdio: &Stdio) -> Result<Option<[OwnedFd; 3]>> {
+    let copy = |fd: &OwnedFd| fd.try_clone().call(|| "dup(stdio)");
+    match stdio {
+        Stdio::Inherit => Ok(None),
+        Stdio::Descriptors([input, output, error]) => {
+            Ok(Some([copy(input)?, copy(output)?, copy(error)?]))
+        }
+        Stdio::Null => {
+            let null: OwnedFd = std::fs::File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .call(|| "open(/dev/null)")?
+                .into();
+            Ok(Some([copy(&null)?, copy(&null)?, null]))
+        }
+    }
+}
+
+/// The socket that the master of a terminal is sent over.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    /// Init's end.
+    socket: OwnedFd,
+    /// The caller's, where the master comes back to it.
+    ours: Option<OwnedFd>,
+}
+
+impl Terminal {
+    /// Who has a terminal has somebody to give it to; none without a terminal.
+    ///
+    /// # Errors
+    /// Nobody is there to take it, or the other way round, in runc's words; connect(2) failed.
+    pub(crate) fn open(
+        wanted: bool,
+        console: Option<&Console>,
+        detached: bool,
+    ) -> Result<Option<Self>> {
+        let error = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text));
+        match (wanted, console) {
+            (true, None) if detached => {
+                error("cannot allocate tty if runc will detach without setting console socket")
+            }
+            (true, None) => error("process.terminal: nobody was named to take the terminal"),
+            (true, Some(Console::Socket(path))) if detached => {
+                Ok(Some(Self { socket: connect_stream(path)?, ours: None }))
+            }
+            (_, Some(Console::Socket(_))) => {
+                error("cannot use console socket if runc will not detach or allocate tty")
+            }
+            (true, Some(Console::Returned)) => {
+                let (ours, socket) = rustix::net::socketpair(
+                    AddressFamily::UNIX,
+                    SocketType::STREAM,
+                    SocketFlags::CLOEXEC,
+                    None,
+                )
+                .call(|| "socketpair(terminal)")?;
+                Ok(Some(Self { socket, ours: Some(ours) }))
+            }
+            (false, None | Some(Console::Returned)) => Ok(None),
+        }
+    }
+
+    /// The master, once init has said that it is ready: it has been sent by then.
+    ///
+    /// # Errors
+    /// recvmsg(2) failed.
+    pub(crate) fn master(&self) -> Result<Option<OwnedFd>> {
+        let Some(ours) = &self.ours else { return Ok(None) };
+        let mut name = [0_u8; 64];
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                ours,
+                &mut [IoSliceMut::new(&mut name)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
+            )
+        })
+        .call(|| "recvmsg(terminal)")?;
+        let master = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        master
+            .map(Some)
+            .ok_or_else(|| Error::new(ErrorKind::Os, "the master of the terminal did not come"))
+    }
+}
+
+impl AsFd for Terminal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Tells those who wait for it of a process whose success is certain: first the pidfd, last the pid file, which
+/// `undo` takes back.
+pub(crate) fn announce(
+    child: &Child,
+    pidfd_socket: Option<&Path>,
+    pid_file: Option<&PathBuf>,
+    undo: &mut Undo<'_>,
+) -> Result<()> {
+    if let Some(path) = pidfd_socket {
+        let socket = connect_stream(path)?;
+        send_descriptor(&socket, b"pidfd", child.pidfd.as_fd())?;
+    }
+    if let Some(path) = pid_file.cloned() {
+        write_pid_file(&path, child.pid)?;
+        undo.push(move || {
+            std::fs::remove_file(&path).call(|| format!("unlink({})", path.display()))
+        });
+    }
+    Ok(())
+}
+
+/// Appears whole or not at all: callers read it the moment it is there.
+fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = path.with_file_name(format!(".{name}.teu"));
+    std::fs::write(&temporary, pid.to_string())
+        .call(|| format!("write({})", temporary.display()))?;
+    std::fs::rename(&temporary, path).call(|| format!("rename({})", path.display()))
+}
