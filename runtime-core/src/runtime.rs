@@ -9,7 +9,8 @@ use crate::operation::create::Goal;
 use crate::operation::query::State;
 use crate::operation::serve::{self, Exit};
 use crate::operation::{
-    CreateOptions, DeleteOptions, ExecOptions, KillTarget, create, delete, exec, kill, query, start,
+    CreateOptions, DeleteOptions, ExecOptions, KillTarget, create, delete, exec, kill, pause,
+    query, start,
 };
 use crate::plan::CreatePlan;
 use crate::store::Store;
@@ -196,6 +197,30 @@ impl Runtime {
     /// No such container, or it does not run.
     pub fn kill(&self, id: &ContainerId, signal: i32, target: KillTarget) -> Result<()> {
         kill::kill(&self.store, id, signal, target)
+    }
+
+    /// Freezes all processes of a container.
+    ///
+    /// # Errors
+    /// No such container, it does not run, or it cannot be frozen: then it goes on.
+    pub fn pause(&self, id: &ContainerId) -> Result<()> {
+        pause::pause(&self.store, id)
+    }
+
+    /// Lets a paused container go on.
+    ///
+    /// # Errors
+    /// No such container, or it is not paused.
+    pub fn resume(&self, id: &ContainerId) -> Result<()> {
+        pause::resume(&self.store, id)
+    }
+
+    /// The ids of a container's processes in the caller's pid namespace, in ascending order.
+    ///
+    /// # Errors
+    /// No such container, or its cgroup cannot be read.
+    pub fn processes(&self, id: &ContainerId) -> Result<Vec<i32>> {
+        pause::processes(&self.store, id)
     }
 
     /// Removes a container and all that was made for it (runtime.md, "Delete"); returns warnings.

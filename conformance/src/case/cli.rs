@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
         spec,
     ),
     Case::new("cli/help", "--help of every command exits 0", "runc(8); Podman probes it", help)
-        .not_yet("exec, ps, pause and resume come later"),
+        .not_yet("update, events, checkpoint and restore come later"),
     Case::new("cli/flag-forms", "--flag V, --flag=V, -flag V and short flags", GRAMMAR, flag_forms),
     Case::new("cli/unknown-flag", "an unknown flag exits 1 and is named", GRAMMAR, unknown_flag),
     Case::new(
@@ -55,8 +55,7 @@ pub(super) const CASES: &[Case] = &[
         "with --debug and noisy variables standard output is still only the payload",
         LOG,
         debug_output,
-    )
-    .not_yet("exec, ps, pause and resume come later"),
+    ),
     Case::new("cli/program-missing", "a program not in PATH fails create", PROGRAM, missing),
     Case::new("cli/path-missing", "a path that is missing fails create", PROGRAM, path_missing),
     Case::new("cli/not-executable", "a file without x fails create", PROGRAM, not_executable),
@@ -68,10 +67,8 @@ pub(super) const CASES: &[Case] = &[
         "runc-create(8)",
         bundle_is_cwd,
     ),
-    Case::new("cli/pause-resume", "pause and resume show in status", "runc-pause(8)", pause_resume)
-        .not_yet("exec, ps, pause and resume come later"),
-    Case::new("cli/ps", "ps prints host pids as JSON and a table", "runc-ps(8)", ps)
-        .not_yet("exec, ps, pause and resume come later"),
+    Case::new("cli/pause-resume", "pause and resume show in status", "runc-pause(8)", pause_resume),
+    Case::new("cli/ps", "ps prints host pids as JSON and a table", "runc-ps(8)", ps),
     Case::new(
         "cli/state-root",
         "the state root is made when missing, and others cannot write to it",

@@ -89,8 +89,7 @@ pub(super) const CASES: &[Case] = &[
         "every command refuses an unknown id: exit 1, does not exist",
         "OCI runtime-spec runtime.md#state MUST, containerd greps `does not exist`",
         unknown_id,
-    )
-    .not_yet("exec, ps, pause and resume come later"),
+    ),
     Case::new("lifecycle/list", "list prints a table, JSON, or ids only", LIST, list),
     Case::new("lifecycle/list-empty", "list without containers succeeds", LIST, list_empty),
     Case::new(

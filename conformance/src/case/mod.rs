@@ -39,6 +39,7 @@ mod layer;
 mod lifecycle;
 mod mask;
 mod namespace;
+mod pause;
 mod planted;
 mod process;
 mod process_privilege;
@@ -111,6 +112,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         cli::CASES,
         exec::CASES,
         exec_process::CASES,
+        pause::CASES,
         surroundings::CASES,
         hook::CASES,
         hook_failure::CASES,

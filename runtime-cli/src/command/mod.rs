@@ -8,7 +8,9 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod pause;
 mod plan;
+mod ps;
 mod run;
 mod spec;
 mod start;
@@ -36,6 +38,9 @@ pub(crate) const ALL: &[Command] = &[
     run::COMMAND,
     start::COMMAND,
     exec::COMMAND,
+    pause::PAUSE,
+    pause::RESUME,
+    ps::COMMAND,
     state::COMMAND,
     kill::COMMAND,
     delete::COMMAND,

@@ -10,6 +10,7 @@
 mod destroy;
 mod device;
 mod file;
+mod freeze;
 mod join;
 mod kill;
 mod lower;

@@ -24,7 +24,12 @@ pub(crate) fn kill(store: &Store, id: &ContainerId, signal: i32, target: KillTar
                 send(&pidfd, signal)?;
                 return record.cgroup.kill_all();
             }
-            send(&pidfd, signal)
+            send(&pidfd, signal)?;
+            match status {
+                // A task that is frozen by v1 ends only when it is thawed.
+                Status::Paused if signal == libc::SIGKILL => record.cgroup.thaw(),
+                _ => Ok(()),
+            }
         }
         _ if status == Status::Creating => Err(Error::new(
             ErrorKind::WrongState,

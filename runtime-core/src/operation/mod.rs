@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod handed;
 pub(crate) mod kill;
+pub(crate) mod pause;
 pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod start;

@@ -1,0 +1,113 @@
+//! Pausing, and what can be done to a paused container.
+
+use serde_json::json;
+
+use super::Case;
+use super::exec::{exec, sleeper};
+use crate::harness::{Exit, Lab, Result, ensure_eq};
+
+const MANUAL: &str = "runc-pause(8), runc-resume(8)";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new(
+        "pause/wrong-state",
+        "only what runs is paused, only what is paused goes on",
+        MANUAL,
+        wrong_state,
+    ),
+    Case::new("pause/created", "a created container is paused, and started after", MANUAL, created),
+    Case::new("pause/exec", "exec refuses a paused container", "runc-exec(8)", exec_refused),
+    Case::new(
+        "pause/exec-ignored",
+        "--ignore-paused: it runs after resume",
+        "runc-exec(8)",
+        exec_ignored,
+    ),
+    Case::new("pause/kill", "SIGKILL ends a paused container", "runc-kill(8)", kill),
+    Case::new("pause/signal-waits", "other signals wait for resume", "runc-kill(8)", signal_waits),
+    Case::new("ps/exec", "ps lists what exec has started", "runc-ps(8)", ps_exec),
+];
+
+fn wrong_state(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("resume").run()?.fails(1, "not paused")?;
+    container.call("pause").run()?.ok()?;
+    container.call("pause").run()?.fails(1, "not running")?;
+    container.call("resume").run()?.ok()?;
+    container.kill("KILL")?;
+    container.wait_ended()?;
+    container.call("pause").run()?.fails(1, "not running")?;
+    container.call("resume").run()?.fails(1, "not paused").map(drop)
+}
+
+fn created(lab: &Lab) -> Result {
+    let container = lab.with_args(&["/probe", "exit", "4"])?;
+    container.create()?;
+    container.call("pause").run()?.ok()?.silent()?;
+    ensure_eq!(container.status()?, "paused", "status");
+    container.call("resume").run()?.ok()?.silent()?;
+    container.start()?;
+    ensure_eq!(container.wait()?, Exit::Code(4), "end");
+    Ok(())
+}
+
+fn exec_refused(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("pause").run()?.ok()?;
+    exec(lab, &container, &[], &["/probe", "exit", "0"])
+        .run()?
+        .fails(255, "cannot exec in a paused container (use --ignore-paused to override)")?;
+    container.call("resume").run()?.ok()?;
+    exec(lab, &container, &[], &["/probe", "exit", "0"]).run()?.ok().map(drop)
+}
+
+fn exec_ignored(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("pause").run()?.ok()?;
+    let waiting = exec(lab, &container, &["--ignore-paused"], &["/probe", "exit", "5"]).spawn()?;
+    container.call("resume").run()?.ok()?;
+    ensure_eq!(waiting.finish()?.code, Some(5), "exit code");
+    Ok(())
+}
+
+fn kill(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("pause").run()?.ok()?;
+    container.kill("KILL")?;
+    ensure_eq!(container.wait()?, Exit::Signal(9), "end");
+    Ok(())
+}
+
+fn signal_waits(lab: &Lab) -> Result {
+    let container = lab.with_args(&["/probe", "trap", "15"])?;
+    container.up_ready()?;
+    container.call("pause").run()?.ok()?;
+    container.kill("TERM")?;
+    ensure_eq!(container.status()?, "paused", "status after the signal");
+    container.call("resume").run()?.ok()?;
+    ensure_eq!(container.wait()?, Exit::Code(0), "end");
+    Ok(())
+}
+
+fn ps_exec(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    let file = lab.folder.join("exec.pid");
+    let word = file.to_string_lossy().into_owned();
+    exec(lab, &container, &["--detach", "--pid-file", &word], &["/probe", "sleep"]).run()?.ok()?;
+    let pid: i32 = std::fs::read_to_string(&file)?.parse().unwrap_or(0);
+    let mut listed = lab
+        .call(["ps", "--format", "json", &container.id])
+        .run()?
+        .ok()?
+        .silent()?
+        .json()?
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    listed.sort_by_key(|pid| pid.as_i64());
+    ensure_eq!(json!(listed), json!([container.pid()?, pid]), "pids");
+    let table = lab.call(["ps", &container.id, "-e", "-o", "pid,args"]).run()?.ok()?.stdout;
+    ensure_eq!(table.lines().count(), 3, "lines of {table:?}");
+    crate::harness::process::end(pid, crate::harness::container::PATIENCE);
+    Ok(())
+}
