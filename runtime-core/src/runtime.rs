@@ -10,7 +10,7 @@ use crate::operation::query::State;
 use crate::operation::serve::{self, Exit};
 use crate::operation::{
     CreateOptions, DeleteOptions, ExecOptions, KillTarget, create, delete, exec, kill, pause,
-    query, start,
+    query, start, update, watch,
 };
 use crate::plan::CreatePlan;
 use crate::store::Store;
@@ -221,6 +221,35 @@ impl Runtime {
     /// No such container, or its cgroup cannot be read.
     pub fn processes(&self, id: &ContainerId) -> Result<Vec<i32>> {
         pause::processes(&self.store, id)
+    }
+
+    /// Changes limits of a container, all that are given or none; returns warnings. Zeros and empty lists mean
+    /// "not given"; device rules stay.
+    ///
+    /// # Errors
+    /// No such container, it has stopped, or a limit is wrong or refused: the old ones hold then.
+    pub fn update(
+        &self,
+        id: &ContainerId,
+        resources: &oci_spec::runtime::LinuxResources,
+    ) -> Result<Vec<String>> {
+        update::update(&self.store, id, resources)
+    }
+
+    /// Samples what a container uses.
+    ///
+    /// # Errors
+    /// No such container, or it does not run.
+    pub fn stats(&self, id: &ContainerId) -> Result<crate::cgroup::stats::Stats> {
+        watch::stats(&self.store, id)
+    }
+
+    /// Notices of the container's end and of the OOM killer, from now on.
+    ///
+    /// # Errors
+    /// No such container, or it does not run.
+    pub fn watch(&self, id: &ContainerId) -> Result<watch::Watch> {
+        watch::watch(&self.store, id)
     }
 
     /// Removes a container and all that was made for it (runtime.md, "Delete"); returns warnings.

@@ -30,6 +30,7 @@ mod cgroup;
 mod cgroup_device;
 mod cli;
 mod device;
+mod events;
 mod exec;
 mod exec_process;
 mod hook;
@@ -53,6 +54,7 @@ mod signal;
 mod surroundings;
 mod sysctl;
 mod terminal;
+mod update;
 mod user_namespace;
 
 /// One promise and how to check it.
@@ -113,6 +115,8 @@ pub(crate) fn all() -> Vec<&'static Case> {
         exec::CASES,
         exec_process::CASES,
         pause::CASES,
+        update::CASES,
+        events::CASES,
         surroundings::CASES,
         hook::CASES,
         hook_failure::CASES,

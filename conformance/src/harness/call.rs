@@ -159,6 +159,11 @@ impl<'l> Call<'l> {
 }
 
 impl Running<'_> {
+    /// The file that its standard output goes to.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.output.clone()
+    }
+
     /// Waits for the end.
     pub(crate) fn finish(mut self) -> Result<Done> {
         let status = self.child.wait()?;

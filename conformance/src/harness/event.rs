@@ -30,13 +30,23 @@ pub(crate) fn readable(fd: impl AsFd, at_most: Duration) -> Result<bool> {
 
 /// Waits until the file contains `needle`; fails after `at_most`.
 pub(crate) fn file_contains(path: &Path, needle: &str, at_most: Duration) -> Result<String> {
+    file_has(path, needle, 1, at_most)
+}
+
+/// Waits until the file contains `needle` so many times; fails after `at_most`.
+pub(crate) fn file_has(
+    path: &Path,
+    needle: &str,
+    times: usize,
+    at_most: Duration,
+) -> Result<String> {
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
     // The watch is set before the first look, so that no write is missed in between.
     inotify::add_watch(&watch, path, inotify::WatchFlags::MODIFY)?;
     let end = Instant::now() + at_most;
     loop {
         let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
-        if text.contains(needle) {
+        if text.matches(needle).count() >= times {
             return Ok(text);
         }
         let left = end.saturating_duration_since(Instant::now());

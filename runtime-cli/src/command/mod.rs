@@ -4,6 +4,7 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod kill;
@@ -15,6 +16,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 pub(crate) mod version;
 
 use std::io::Write as _;
@@ -41,6 +43,8 @@ pub(crate) const ALL: &[Command] = &[
     pause::PAUSE,
     pause::RESUME,
     ps::COMMAND,
+    update::COMMAND,
+    events::COMMAND,
     state::COMMAND,
     kill::COMMAND,
     delete::COMMAND,

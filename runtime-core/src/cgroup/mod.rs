@@ -14,17 +14,22 @@ mod freeze;
 mod join;
 mod kill;
 mod lower;
+mod oom;
 mod path;
 mod prepare;
 mod record;
+pub mod stats;
+mod update;
 mod v1;
 mod v2;
 
 pub use device::{Access, DeviceKind, DeviceProgram, DeviceRule};
 pub use join::Below;
 pub use lower::lower;
+pub use oom::OomNotices;
 pub use prepare::{Prepared, prepare};
 pub use record::CgroupRecord;
+pub use update::update;
 
 /// Which of the two kernel interfaces a hierarchy has (cgroups(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -165,6 +170,11 @@ pub enum OnRefused {
 }
 
 impl CgroupPlan {
+    /// Every write, in order.
+    pub fn settings(&self) -> impl Iterator<Item = &Setting> {
+        self.hierarchies.iter().flat_map(|h| h.settings.iter().chain(&h.late))
+    }
+
     /// What later commands need to find the cgroup again.
     pub fn record(&self, host: &crate::host::Host) -> CgroupRecord {
         let directories =

@@ -250,7 +250,7 @@ fn write_instead(dir: &OwnedFd, setting: &Setting) -> Result<()> {
     }
 }
 
-fn check_above(dir: &OwnedFd, setting: &Setting, usage: &str) -> Result<()> {
+pub(super) fn check_above(dir: &OwnedFd, setting: &Setting, usage: &str) -> Result<()> {
     let used = file::read(dir, usage).ok().and_then(|text| text.trim().parse::<u64>().ok());
     match (used, setting.value.parse::<u64>()) {
         (Some(used), Ok(limit)) if limit <= used => Err(Error::spec(
@@ -265,6 +265,6 @@ fn refused(setting: &Setting, errno: Errno) -> Error {
     refused_value(&setting.value, &setting.file, errno).at(&setting.field)
 }
 
-fn refused_value(value: &str, file: &str, errno: Errno) -> Error {
+pub(super) fn refused_value(value: &str, file: &str, errno: Errno) -> Error {
     Error::os(format!("the kernel refused {value:?} for {file}"), errno)
 }

@@ -9,6 +9,8 @@ pub(crate) mod pause;
 pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod start;
+pub(crate) mod update;
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;

@@ -5,7 +5,7 @@ mod check;
 mod sysctl;
 mod tolerance;
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxResources, Process, Spec};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,11 +46,42 @@ pub fn parse_process(json: &[u8]) -> Result<(Process, Vec<String>)> {
     let mut warnings = Vec::new();
     let process: serde_json::Value =
         serde_json::from_slice(json).map_err(|error| syntax(&error))?;
+    object(&process)?;
     let mut tree = serde_json::json!({ "process": process });
     tolerance::correct(&mut tree, &mut warnings);
     let part: Part = serde_path_to_error::deserialize(tree).map_err(|error| broken(&error))?;
     check::process_fields(&part.process)?;
     Ok((part.process, warnings))
+}
+
+/// Parses resources by themselves, as `update --resources` gets them.
+///
+/// # Errors
+/// [`crate::ErrorKind::InvalidSpec`] with the JSON path of the field, as in a whole configuration.
+pub fn parse_resources(json: &[u8]) -> Result<LinuxResources> {
+    #[derive(serde::Deserialize)]
+    struct Whole {
+        linux: Part,
+    }
+    #[derive(serde::Deserialize)]
+    struct Part {
+        resources: LinuxResources,
+    }
+    let resources: serde_json::Value =
+        serde_json::from_slice(json).map_err(|error| syntax(&error))?;
+    object(&resources)?;
+    let mut tree = serde_json::json!({ "linux": { "resources": resources } });
+    tolerance::correct(&mut tree, &mut Vec::new());
+    let whole: Whole = serde_path_to_error::deserialize(tree).map_err(|error| broken(&error))?;
+    Ok(whole.linux.resources)
+}
+
+/// Serde would take a list for the fields in their order.
+fn object(tree: &serde_json::Value) -> Result<()> {
+    if tree.is_object() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidSpec, "config.json: not a JSON object"))
 }
 
 /// Not JSON at all: the place is a line and a column.

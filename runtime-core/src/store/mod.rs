@@ -207,6 +207,17 @@ impl Entry {
         self.write_file(record::CONFIG, config)
     }
 
+    /// Writes another configuration beside the one that holds.
+    pub(crate) fn stage_config(&self, config: &[u8]) -> Result<()> {
+        self.write_file(".config.new", config)
+    }
+
+    /// Lets the staged configuration hold.
+    pub(crate) fn take_staged_config(&self) -> Result<()> {
+        rustix::fs::renameat(&self.directory, ".config.new", &self.directory, record::CONFIG)
+            .call(|| format!("rename({}/{})", self.path.display(), record::CONFIG))
+    }
+
     fn write_file(&self, name: &str, content: &[u8]) -> Result<()> {
         let file = rustix::fs::openat(
             &self.directory,
@@ -269,7 +280,7 @@ impl Entry {
 
     /// Removes the directory and all in it; what is gone already is fine.
     pub(crate) fn remove(&self) -> Result<()> {
-        for name in [gate::FILE, ".record.new", record::CONFIG, record::FILE] {
+        for name in [gate::FILE, ".record.new", ".config.new", record::CONFIG, record::FILE] {
             match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => (),
                 Err(errno) => {

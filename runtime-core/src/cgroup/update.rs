@@ -1,0 +1,156 @@
+//! New limits for a container that runs: all of them, or none.
+
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+
+use super::{CgroupPlan, OnMissing, OnRefused, Setting, file, prepare, v2};
+use crate::error::{Error, OsResult, Result};
+use crate::host::Host;
+
+/// A file that was written, and what makes it say what it said before.
+struct Written {
+    dir: OwnedFd,
+    name: String,
+    before: Vec<String>,
+}
+
+/// Writes those settings of `plan` that `wanted` picks. When one is refused, those already written are put
+/// back, the last one first.
+///
+/// # Errors
+/// The kernel refused a limit; the error names its field.
+pub fn update(plan: &CgroupPlan, host: &Host, wanted: impl Fn(&Setting) -> bool) -> Result<()> {
+    let root = file::open_root(&host.cgroup_root)?;
+    let mut written = Vec::new();
+    let result = write(plan, &root, &wanted, &mut written);
+    result.map_err(|mut error| {
+        for file in written.into_iter().rev() {
+            if let Err(failure) = file.put_back() {
+                error.attach(failure);
+            }
+        }
+        error
+    })
+}
+
+fn write(
+    plan: &CgroupPlan,
+    root: &OwnedFd,
+    wanted: &impl Fn(&Setting) -> bool,
+    written: &mut Vec<Written>,
+) -> Result<()> {
+    for hierarchy in &plan.hierarchies {
+        let settings: Vec<&Setting> =
+            hierarchy.settings.iter().chain(&hierarchy.late).filter(|s| wanted(s)).collect();
+        if settings.is_empty() {
+            continue;
+        }
+        if hierarchy.version == super::Version::V2 {
+            v2::enable(root, hierarchy, &plan.path)?;
+        }
+        let base = file::base(&hierarchy.directory, &plan.path);
+        let dir = file::open_dir(root, &base).call(|| format!("open({base})"))?;
+        let mut again = Vec::new();
+        for setting in settings {
+            match write_one(&dir, setting, written)? {
+                Outcome::Done => {}
+                // Of two values that the kernel checks against each other the other one has to go first.
+                Outcome::Later => again.push(setting),
+            }
+        }
+        for setting in again {
+            let last = Setting { on_refused: OnRefused::Fail, ..setting.clone() };
+            write_one(&dir, &last, written)?;
+        }
+    }
+    Ok(())
+}
+
+enum Outcome {
+    Done,
+    Later,
+}
+
+fn write_one(dir: &OwnedFd, setting: &Setting, written: &mut Vec<Written>) -> Result<Outcome> {
+    if let Some(usage) = &setting.above {
+        prepare::check_above(dir, setting, usage)?;
+    }
+    let (name, value) = match (&setting.on_missing, file::read(dir, &setting.file)) {
+        (OnMissing::Skip, Err(Errno::NOENT)) => return Ok(Outcome::Done),
+        (OnMissing::Write { file, value }, Err(Errno::NOENT)) => (file, value),
+        _ => (&setting.file, &setting.value),
+    };
+    let text = match file::read(dir, name) {
+        Ok(text) => text,
+        Err(Errno::NOENT) => {
+            let message = format!("this host's kernel has no {name}");
+            return Err(Error::unsupported(&setting.field, message));
+        }
+        Err(errno) => return Err(Error::os(format!("read({name})"), errno).at(&setting.field)),
+    };
+    match file::write(dir, name, value) {
+        Ok(()) => {
+            let dir = dir.try_clone().call(|| "dup(cgroup)")?;
+            let before = before(name, value, &text);
+            written.push(Written { dir, name: name.clone(), before });
+            Ok(Outcome::Done)
+        }
+        Err(Errno::INVAL) if setting.on_refused == OnRefused::RetryLast => Ok(Outcome::Later),
+        Err(errno) => Err(prepare::refused_value(value, name, errno).at(&setting.field)),
+    }
+}
+
+/// What to write to `name` so that it says `text` again, after `value` was written.
+fn before(name: &str, value: &str, text: &str) -> Vec<String> {
+    let device = value.split_whitespace().next().filter(|word| word.contains(':'));
+    match device {
+        // A line for each device; one that had none gets the value that means none.
+        Some(device) => {
+            let line = text.lines().find(|line| line.split_whitespace().next() == Some(device));
+            let none = match name {
+                "io.max" => "rbps=max wbps=max riops=max wiops=max",
+                _ => "0",
+            };
+            vec![line.map_or_else(|| format!("{device} {none}"), str::to_owned)]
+        }
+        None if name == "memory.oom_control" => {
+            let disabled = file::keyed(text, "oom_kill_disable").unwrap_or(0);
+            vec![disabled.to_string()]
+        }
+        // An empty list takes a line feed (cgroup-v2, cpuset.cpus).
+        None if text.trim().is_empty() => vec!["\n".into()],
+        None => text.lines().take(1).map(str::to_owned).collect(),
+    }
+}
+
+impl Written {
+    fn put_back(self) -> Result<()> {
+        for value in &self.before {
+            file::write(&self.dir, &self.name, value)
+                .call(|| format!("putting {value:?} back into {}", self.name))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before;
+
+    #[test]
+    fn every_kind_of_file_can_be_put_back() {
+        assert_eq!(before("memory.limit_in_bytes", "1", "4096\n"), ["4096"]);
+        assert_eq!(before("cpu.max", "1 2", "max 100000\n"), ["max 100000"]);
+        let oom = "oom_kill_disable 1\nunder_oom 0\noom_kill 3\n";
+        assert_eq!(before("memory.oom_control", "0", oom), ["1"]);
+        assert_eq!(before("cpuset.cpus", "0", "\n"), ["\n"]);
+        assert_eq!(
+            before("io.max", "8:0 rbps=1", ""),
+            ["8:0 rbps=max wbps=max riops=max wiops=max"]
+        );
+        let throttle = "8:0 7\n8:16 9\n";
+        assert_eq!(before("blkio.throttle.read_bps_device", "8:16 1", throttle), ["8:16 9"]);
+        assert_eq!(before("blkio.throttle.read_bps_device", "9:1 1", throttle), ["9:1 0"]);
+    }
+}
