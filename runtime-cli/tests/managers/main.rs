@@ -20,4 +20,6 @@ macro_rules! checks {
 }
 
 mod containerd;
+mod docker;
+mod podman;
 mod support;

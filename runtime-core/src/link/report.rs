@@ -41,7 +41,8 @@ fn program(name: &str, errno: i32) -> Error {
             format!("exec: {name:?}: executable file not found in $PATH")
         }
         libc::ENOENT => format!("exec: {name:?}: stat {name}: no such file or directory"),
-        libc::EISDIR => format!("exec: {name:?}: is a directory"),
+        // Docker before 24 and Podman know only the second half as their exit code 126.
+        libc::EISDIR => format!("exec: {name:?}: is a directory: permission denied"),
         _ => format!("exec: {name:?}: {}", sentence(errno)),
     };
     Error::new(ErrorKind::Command, line)
@@ -91,6 +92,11 @@ fn general(failure: &FailureView<'_>, step: Step, detail: &str) -> Error {
     } else {
         Error::os(what, Errno(failure.errno))
     };
+    // What Docker explains to its users as a file on a directory or the reverse.
+    if step == Step::Mount && matches!(failure.errno, libc::ENOTDIR | libc::EISDIR) {
+        error = error
+            .context("a file and a directory cannot be mounted on each other (not a directory)");
+    }
     error = error.context(step.name());
     match list(step) {
         Some("linux.sysctl") => error.at("linux.sysctl"),
@@ -131,7 +137,7 @@ mod tests {
         assert_eq!(line(Step::Program, 0, libc::EACCES, "", "x"), "exec: \"x\": permission denied");
         assert_eq!(
             line(Step::Program, 0, libc::EISDIR, "", "/etc"),
-            "exec: \"/etc\": is a directory"
+            "exec: \"/etc\": is a directory: permission denied"
         );
         assert_eq!(
             line(Step::Exec, 0, libc::ENOEXEC, "", "/bin/x"),

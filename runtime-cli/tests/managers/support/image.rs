@@ -10,7 +10,14 @@ use sha2::{Digest, Sha256};
 pub(crate) const NAME: &str = "localhost/busybox:test";
 
 const BUSYBOX: &str = "/bin/busybox";
-const APPLETS: [&str; 8] = ["sh", "true", "echo", "cat", "sleep", "pwd", "touch", "env"];
+const APPLETS: [&str; 24] = [
+    "sh", "true", "echo", "cat", "sleep", "pwd", "touch", "env", "id", "ls", "ps", "grep",
+    "hostname", "nc", "tty", "df", "wc", "rm", "mv", "mkdir", "chmod", "kill", "stty", "sort",
+];
+const FILES: [(&str, &str); 2] = [
+    ("etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"),
+    ("etc/group", "root:x:0:\nuser:x:1000:\n"),
+];
 const DIRECTORIES: [&str; 6] = ["bin", "dev", "etc", "proc", "sys", "tmp"];
 
 /// Writes the archive to `path`.
@@ -18,7 +25,7 @@ pub(crate) fn write(path: &Path) -> io::Result<()> {
     let layer = layer()?;
     let digest: String = Sha256::digest(&layer).iter().map(|byte| format!("{byte:02x}")).collect();
     let config = format!(
-        r#"{{"architecture":"{}","os":"linux","config":{{"Env":["PATH=/bin"],"Cmd":["sh"]}},"rootfs":{{"type":"layers","diff_ids":["sha256:{digest}"]}}}}"#,
+        r#"{{"architecture":"{}","os":"linux","config":{{"Env":["PATH=/bin"],"Cmd":["sh"]}},"rootfs":{{"type":"layers","diff_ids":["sha256:{digest}"]}},"history":[{{"created_by":"busybox"}}]}}"#,
         go_architecture(),
     );
     let manifest =
@@ -44,6 +51,9 @@ fn layer() -> io::Result<Vec<u8>> {
         layer.append_data(&mut header, name, io::empty())?;
     }
     append(&mut layer, "bin/busybox", 0o755, &busybox)?;
+    for (name, text) in FILES {
+        append(&mut layer, name, 0o644, text.as_bytes())?;
+    }
     for name in APPLETS {
         let mut header = header(tar::EntryType::Symlink, 0o777, 0);
         layer.append_link(&mut header, format!("bin/{name}"), "busybox")?;

@@ -1,6 +1,8 @@
 //! What the tests of all managers share.
 
 pub(crate) mod image;
+pub(crate) mod lines;
+pub(crate) mod private;
 pub(crate) mod process;
 
 use std::path::PathBuf;
@@ -12,6 +14,15 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
+    /// Its name for reports.
+    pub(crate) fn name(&self) -> &'static str {
+        if self.is_teu() { "teu" } else { "runc" }
+    }
+
+    pub(crate) fn is_teu(&self) -> bool {
+        self.binary == *env!("CARGO_BIN_EXE_teu")
+    }
+
     pub(crate) fn teu() -> Self {
         Self { binary: PathBuf::from(env!("CARGO_BIN_EXE_teu")) }
     }

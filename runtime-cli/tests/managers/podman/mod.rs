@@ -1,0 +1,21 @@
+//! Podman with conmon, and Buildah: what their users type.
+
+mod home;
+mod lines;
+
+use crate::support::Runtime;
+use crate::support::lines::{no_cgroups_below, play};
+
+checks!(run_and_build);
+
+mod checks {
+    use super::*;
+
+    pub(crate) fn run_and_build(runtime: Runtime) {
+        let home = home::Home::new(&runtime);
+        let who = format!("podman with {}", runtime.name());
+        play(&who, lines::LINES, home.place(), &home.environment());
+        play(&who, lines::NOTHING_LEFT, home.place(), &home.environment());
+        no_cgroups_below(home.parent(), None);
+    }
+}

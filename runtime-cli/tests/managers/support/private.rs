@@ -1,0 +1,72 @@
+//! Network and mount namespaces of a test's own, so that no manager touches the host's firewall or mounts.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::image;
+
+/// The namespaces, held by a process, and a directory for everything that is private to the test.
+#[derive(Debug)]
+pub(crate) struct Private {
+    holder: Child,
+    directory: TempDir,
+}
+
+impl Private {
+    /// Makes both, with an image in the archive `busybox.tar`.
+    pub(crate) fn new(prefix: &str) -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "managers start real containers: run as root"
+        );
+        let directory = tempfile::Builder::new().prefix(prefix).tempdir().expect("a directory");
+        image::write(&directory.path().join("busybox.tar")).expect("image archive");
+        let mut holder = Command::new("unshare")
+            .args(["--mount", "--net", "--propagation", "private", "sh", "-c"])
+            .arg("ip link set lo up && echo ready && exec sleep infinity")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare starts");
+        let mut line = String::new();
+        let output = holder.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n", "the loopback interface is up (Debian package iproute2)");
+        Self { holder, directory }
+    }
+
+    /// A command in the namespaces and in the directory.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--net", "--target", &self.holder.id().to_string()]);
+        // Only now: the caller's working directory is one of other mounts.
+        command.arg(format!("--wdns={}", self.directory().display())).arg(program);
+        command
+    }
+
+    /// The directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file in it.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("a file of the test");
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        if let Err(error) = self.holder.kill().and_then(|()| self.holder.wait()) {
+            eprintln!("the holder of the namespaces was not ended: {error}");
+        }
+    }
+}
