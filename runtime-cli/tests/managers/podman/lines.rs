@@ -315,7 +315,7 @@ pub(crate) const LINES: &[Line] = &[
     },
     Line {
         name: "--interactive --tty",
-        typed: "script -qec \"podman run --rm -it box sh -c 'tty; test -t 0 && echo terminal'\" /dev/null",
+        typed: "script -qec \"podman run --rm -it --volume $PWD/v:/v box sh -c 'tty >/v/tty; test -t 1 && echo terminal >>/v/tty'\" /dev/null; cat v/tty",
         code: 0,
         says: "terminal",
     },
