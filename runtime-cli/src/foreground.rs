@@ -1,22 +1,48 @@
-//! `run` and `exec` in the foreground: pass signals on to the process and wait for its end.
+//! `run` and `exec` in the foreground: pass signals on to the process, show its terminal where it has one, and
+//! wait for its end.
 //!
 //! The signals are blocked before the process is made and read from a signalfd, so that one that
 //! arrives in between waits instead of ending the command, and so that no handler runs anywhere. The
 //! process gets an empty mask of its own.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use runtime_core::{Exit, Workload};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::exit::Failure;
+use crate::relay::Relay;
+use crate::terminal::Window;
 
 /// Signals that mean this process and not the container: a child of its own (a hook), the Go and the
-/// socket signals that runc keeps too, and the size of a terminal that the container does not have.
-const OWN: [Signal; 4] = [Signal::SIGCHLD, Signal::SIGURG, Signal::SIGPIPE, Signal::SIGWINCH];
+/// socket signals that runc keeps too, and the two by which the kernel stops who uses a terminal from the
+/// background.
+const OWN: [Signal; 5] =
+    [Signal::SIGCHLD, Signal::SIGURG, Signal::SIGPIPE, Signal::SIGTTIN, Signal::SIGTTOU];
+
+const KILL: i32 = Signal::SIGKILL as i32;
+/// The window of the terminal has another size.
+const WINCH: i32 = Signal::SIGWINCH as i32;
+/// The command goes on after it was stopped.
+const CONT: i32 = Signal::SIGCONT as i32;
+
+/// What can happen while the command waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The process has ended.
+    End,
+    /// A signal for it, or for the terminal.
+    Signal,
+    /// The container's terminal can be read or written to.
+    Terminal,
+    /// Somebody has typed.
+    Input,
+    /// There is room for what the terminal shows.
+    Output,
+}
 
 /// Signals kept for the container.
 #[derive(Debug)]
@@ -34,31 +60,101 @@ impl Signals {
         SignalFd::with_flags(&set, flags).map(Self).map_err(|error| Failure::os("signalfd", error))
     }
 
-    /// Passes signals on until the process ends; its exit code, or 128 and the signal that ended it.
-    pub(crate) fn wait(&self, workload: &Workload) -> Result<u8, Failure> {
+    /// Passes signals on, and shows the terminal in `window`, until the process ends; its exit code, or 128 and
+    /// the signal that ended it.
+    ///
+    /// # Errors
+    /// A call failed: then the process, which nobody attends any more, is killed.
+    pub(crate) fn attend(&self, workload: &mut Workload, window: Window) -> Result<u8, Failure> {
+        let master = workload.terminal.take();
+        let terminal = master.map(|master| Relay::new(window, master)).transpose();
+        let ended = terminal.and_then(|terminal| self.wait(workload, terminal));
+        if ended.is_err() {
+            workload.signal(KILL)?;
+        }
+        ended
+    }
+
+    fn wait(&self, workload: &Workload, mut terminal: Option<Relay>) -> Result<u8, Failure> {
+        loop {
+            let ready = self.ready(workload, terminal.as_ref())?;
+            // Before the end: a signal that was sent before it is not worth a failure.
+            if ready.contains(&Source::Signal) {
+                self.pass_on(workload, terminal.as_ref())?;
+            }
+            if ready.contains(&Source::End) {
+                if let Some(terminal) = terminal {
+                    terminal.finish(|output| self.interrupted(output));
+                }
+                return code(workload);
+            }
+            if let Some(terminal) = &mut terminal {
+                terminal.serve(&ready);
+            }
+        }
+    }
+
+    /// Waits for something to happen.
+    fn ready(&self, workload: &Workload, terminal: Option<&Relay>) -> Result<Vec<Source>, Failure> {
+        let mut watched = vec![
+            (Source::End, PollFd::new(&workload.pidfd, PollFlags::IN)),
+            (Source::Signal, PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)),
+        ];
+        if let Some(terminal) = terminal {
+            terminal.watch(&mut watched);
+        }
+        let (sources, mut watched): (Vec<_>, Vec<_>) = watched.into_iter().unzip();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let timeout = terminal.is_some_and(Relay::is_busy).then_some(&now);
+        match poll(&mut watched, timeout) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(Failure::os("poll", error)),
+        }
+        let ready = sources.into_iter().zip(watched).filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(source, _)| source).collect())
+    }
+
+    fn pass_on(&self, workload: &Workload, terminal: Option<&Relay>) -> Result<(), Failure> {
+        while let Some(signal) = self.next()? {
+            match (terminal, signal) {
+                (terminal, WINCH) => {
+                    // Without a terminal it has no window either.
+                    terminal.inspect(|terminal| terminal.resize());
+                    continue;
+                }
+                (Some(terminal), CONT) => terminal.resume(),
+                _ => {}
+            }
+            workload.signal(signal)?;
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Result<Option<i32>, Failure> {
+        let signal = self.0.read_signal().map_err(|error| Failure::os("read(signalfd)", error))?;
+        Ok(signal.map(|signal| signal.ssi_signo as i32))
+    }
+
+    /// Waits for room in the output; true when a signal comes first that would end another command.
+    fn interrupted(&self, output: &OwnedFd) -> bool {
         loop {
             let mut ready = [
-                PollFd::from_borrowed_fd(workload.pidfd.as_fd(), PollFlags::IN),
+                PollFd::new(output, PollFlags::OUT),
                 PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
             ];
             match poll(&mut ready, None) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(Failure::os("poll", error)),
+                Err(_) => return true,
             }
             if !ready[0].revents().is_empty() {
-                return code(workload);
+                return false;
             }
-            self.pass_on(workload)?;
+            while let Ok(Some(signal)) = self.next() {
+                if ![WINCH, CONT].contains(&signal) {
+                    return true;
+                }
+            }
         }
-    }
-
-    fn pass_on(&self, workload: &Workload) -> Result<(), Failure> {
-        while let Some(signal) =
-            self.0.read_signal().map_err(|error| Failure::os("read(signalfd)", error))?
-        {
-            workload.signal(signal.ssi_signo as i32)?;
-        }
-        Ok(())
     }
 }
 

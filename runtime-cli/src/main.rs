@@ -9,8 +9,10 @@ mod exit;
 mod foreground;
 mod help;
 mod log;
+mod relay;
 mod root;
 mod signal;
+mod terminal;
 mod trace;
 
 use std::ffi::OsStr;

@@ -46,7 +46,9 @@ pub use oci_spec::runtime as oci;
 pub use operation::query::State;
 pub use operation::serve::Exit;
 pub use operation::watch::{Notice, Watch};
-pub use operation::{Console, CreateOptions, DeleteOptions, ExecOptions, KillTarget, Stdio};
+pub use operation::{
+    Console, CreateOptions, DeleteOptions, ExecOptions, KillTarget, Stdio, WindowSize,
+};
 pub use runtime::{Created, Running, Runtime, Workload, plan};
 pub use store::record::SeccompListener;
 pub use store::status::Status;

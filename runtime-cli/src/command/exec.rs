@@ -10,6 +10,7 @@ use super::{Call, Command};
 use crate::args::{Flag, Matches, Syntax};
 use crate::exit::Failure;
 use crate::foreground::Signals;
+use crate::terminal::Window;
 
 pub(super) const COMMAND: Command = Command {
     syntax: Syntax {
@@ -62,7 +63,7 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(call: &Call<'_>) -> Result<u8, Failure> {
     let id = call.id()?;
-    let options = options(call.given)?;
+    let mut options = options(call.given)?;
     // Before any file is opened: it could pass for a descriptor that is missing.
     options.check_descriptors()?;
     let runtime = call.runtime()?;
@@ -71,24 +72,27 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
         Some(path) => (from_file(call, path)?, path.display().to_string()),
         None => (from_flags(call.given, &runtime, &id)?, "exec".to_owned()),
     };
-    let start = || runtime.exec(&id, &process, &options).map_err(|error| error.of(&source));
+    let start = |options: &ExecOptions| {
+        let workload = runtime.exec(&id, &process, options).map_err(|error| error.of(&source))?;
+        call.warn(&workload.warnings);
+        Ok::<_, Failure>(workload)
+    };
     if options.detach {
-        call.warn(&start()?.warnings);
-        return Ok(0);
+        return start(&options).map(|_| 0);
     }
     let signals = Signals::block()?;
-    let workload = start()?;
-    call.warn(&workload.warnings);
-    signals.wait(&workload)
+    let window = Window::find();
+    options.console.get_or_insert_with(|| Console::Returned(window.size()));
+    let mut workload = start(&options)?;
+    signals.attend(&mut workload, window)
 }
 
 fn options(given: &Matches) -> Result<ExecOptions, Failure> {
     let path = |flag| given.value(flag).filter(|path| !path.is_empty()).map(PathBuf::from);
     let detach = given.on("detach");
-    let socket = path("console-socket").map(Console::Socket);
     Ok(ExecOptions {
         pid_file: path("pid-file"),
-        console: if detach { socket } else { socket.or(Some(Console::Returned)) },
+        console: path("console-socket").map(Console::Socket),
         pidfd_socket: path("pidfd-socket"),
         preserve_fds: create::preserve_fds(given)?,
         listen_fds: create::listen_fds(),

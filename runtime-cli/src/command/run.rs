@@ -1,5 +1,7 @@
 //! `run`: create and start in one, and in the foreground the wait for the end.
 
+use runtime_core::Console;
+
 use super::create::{
     self, BUNDLE, CONSOLE_SOCKET, NO_NEW_KEYRING, NO_PIVOT, NO_SUBREAPER, PID_FILE, PIDFD_SOCKET,
     PRESERVE_FDS,
@@ -8,6 +10,7 @@ use super::{Call, Command};
 use crate::args::{Flag, Syntax};
 use crate::exit::{FAILED, Failure};
 use crate::foreground::Signals;
+use crate::terminal::Window;
 
 pub(super) const COMMAND: Command = Command {
     syntax: Syntax {
@@ -36,7 +39,7 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(call: &Call<'_>) -> Result<u8, Failure> {
     let id = call.id()?;
-    let options = create::options(call)?;
+    let mut options = create::options(call)?;
     let runtime = call.runtime()?;
     if options.detach {
         let running = runtime.run(&id, &options)?;
@@ -44,9 +47,12 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
         return Ok(0);
     }
     let signals = Signals::block()?;
-    let running = runtime.run(&id, &options)?;
+    // After the signals, so that a change of its size in between is heard of.
+    let window = Window::find();
+    options.console.get_or_insert_with(|| Console::Returned(window.size()));
+    let mut running = runtime.run(&id, &options)?;
     call.warn(&running.workload.warnings);
-    let ended = signals.wait(&running.workload);
+    let ended = signals.attend(&mut running.workload, window);
     if call.given.on("keep") {
         return ended;
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{copy, directory, ran, rooted, teu};
 
 /// A bundle that runs `script`, and a state root beside it.
-fn bundle(dir: &Path, script: &str) -> Option<PathBuf> {
+pub(crate) fn bundle(dir: &Path, script: &str) -> Option<PathBuf> {
     let busybox = Path::new("/bin/busybox");
     if !rustix::process::geteuid().is_root() || !busybox.exists() {
         eprintln!("skipped: needs root and /bin/busybox");
@@ -35,7 +35,7 @@ fn bundle(dir: &Path, script: &str) -> Option<PathBuf> {
 }
 
 /// A container id that no other test run on this machine has: it names a cgroup, too.
-fn id(name: &str) -> String {
+pub(crate) fn id(name: &str) -> String {
     format!("teu-cli-{}-{name}", std::process::id())
 }
 

@@ -7,6 +7,7 @@
 mod foreground;
 mod host;
 mod output;
+mod terminal;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;

@@ -127,6 +127,7 @@ fn plan(
         no_new_keyring: record.no_new_keyring,
         listen_fds: options.listen_fds,
         preserve_fds: options.preserve_fds,
+        console: options.console.as_ref(),
     };
     let mut process =
         lower::lower_process(process, spec, &host, &handed, &namespaces, &mut warnings)?;

@@ -80,7 +80,7 @@ impl Terminal {
             (_, Some(Console::Socket(_))) => {
                 error("cannot use console socket if runc will not detach or allocate tty")
             }
-            (true, Some(Console::Returned)) => {
+            (true, Some(Console::Returned(_))) => {
                 let (ours, socket) = rustix::net::socketpair(
                     AddressFamily::UNIX,
                     SocketType::STREAM,
@@ -90,7 +90,7 @@ impl Terminal {
                 .call(|| "socketpair(terminal)")?;
                 Ok(Some(Self { socket, ours: Some(ours) }))
             }
-            (false, None | Some(Console::Returned)) => Ok(None),
+            (false, None | Some(Console::Returned(_))) => Ok(None),
         }
     }
 

@@ -35,8 +35,19 @@ pub enum Stdio {
 pub enum Console {
     /// The listener of this unix socket.
     Socket(PathBuf),
-    /// The caller itself, as [`crate::Workload::terminal`]. Without process.terminal there is none.
-    Returned,
+    /// The caller itself, as [`crate::Workload::terminal`]. Without process.terminal there is none. The size is
+    /// that of its own window, if it has one: it goes before process.consoleSize. As in runc, lines come with a
+    /// bare line feed (ONLCR of termios(3) is off).
+    Returned(Option<WindowSize>),
+}
+
+/// The size of a terminal's window, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
 }
 
 /// What `create` and `run` are told besides the id.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::host::{CgroupLayout, Host};
 use crate::id::ContainerId;
 use crate::namespace::{self, Kind, NamespacePlan};
-use crate::operation::{CreateOptions, create::annotations, state_json};
+use crate::operation::{Console, CreateOptions, create::annotations, state_json};
 use crate::process;
 use crate::rootfs::{self, CgroupView, Hierarchy};
 use crate::store::record::SeccompListener;
@@ -53,6 +53,7 @@ pub(crate) fn lower(
         no_new_keyring: options.no_new_keyring,
         listen_fds: options.listen_fds,
         preserve_fds: options.preserve_fds,
+        console: options.console.as_ref(),
     };
     let process = lower_process(wanted, spec, host, &handed, &namespaces, &mut warnings)?;
     let hooks = caller_hooks(spec);
@@ -178,6 +179,8 @@ pub(crate) struct Handed<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// Who shows its terminal.
+    pub console: Option<&'a Console>,
 }
 
 /// Lowers a process of the container: its first one, or one of `exec`.
@@ -195,6 +198,11 @@ pub(crate) fn lower_process(
         no_new_keyring: handed.no_new_keyring,
         listen_fds: handed.listen_fds,
         preserve_fds: handed.preserve_fds,
+        window: match handed.console {
+            Some(Console::Returned(window)) => window.map(|size| (size.rows, size.columns)),
+            _ => None,
+        },
+        bare_lines: matches!(handed.console, Some(Console::Returned(_))),
         // The maps of a joined user namespace are not known here: the kernel says then.
         host_uid: &|uid| maps.map_or(Some(uid), |maps| maps.host_uid(uid)),
         host_gid: &|gid| maps.map_or(Some(gid), |maps| maps.host_gid(gid)),

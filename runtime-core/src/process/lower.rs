@@ -52,9 +52,9 @@ pub(crate) fn lower(
     let user = wanted.user();
     mapped(user.uid(), inputs.host_uid, "process.user.uid")?;
     mapped(user.gid(), inputs.host_gid, "process.user.gid")?;
-    let terminal = wanted.terminal().unwrap_or(false);
-    let size = wanted.console_size().filter(|_| terminal);
     let cell = |value: u64| u16::try_from(value).unwrap_or(u16::MAX);
+    let asked = wanted.console_size().map(|size| (cell(size.height()), cell(size.width())));
+    let (height, width) = inputs.window.or(asked).unwrap_or_default();
     Ok(Process {
         args: texts(args, "process.args")?,
         home: !env.iter().any(|entry| entry.starts_with("HOME=")),
@@ -76,9 +76,10 @@ pub(crate) fn lower(
         no_new_privileges: wanted.no_new_privileges().unwrap_or(false),
         rlimits: rlimits(wanted),
         oom_score_adj: oom_score_adj(wanted)?,
-        terminal: terminal.then(|| Terminal {
-            height: size.map_or(0, |size| cell(size.height())),
-            width: size.map_or(0, |size| cell(size.width())),
+        terminal: wanted.terminal().unwrap_or(false).then_some(Terminal {
+            height,
+            width,
+            bare_lines: inputs.bare_lines,
         }),
         seccomp: None,
         apparmor: label(
@@ -251,6 +252,8 @@ mod tests {
             no_new_keyring: false,
             listen_fds: 0,
             preserve_fds: 0,
+            window: None,
+            bare_lines: false,
             host_uid: &|uid| (uid < 1000).then_some(uid),
             host_gid: &|gid| (gid < 1000).then_some(gid),
             setgroups_denied: false,

@@ -17,6 +17,10 @@ pub(crate) struct Inputs<'a> {
     pub listen_fds: u32,
     /// `--preserve-fds`.
     pub preserve_fds: u32,
+    /// Rows and columns of the window that the terminal is shown in, which go before process.consoleSize.
+    pub window: Option<(u16, u16)>,
+    /// Who shows the terminal ends its lines.
+    pub bare_lines: bool,
     /// Maps an id of the container to the host's; none when it is not mapped.
     pub host_uid: &'a dyn Fn(u32) -> Option<u32>,
     /// The same for groups.

@@ -86,12 +86,14 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// process.consoleSize; zeros when not given.
+    /// The workload's terminal; a size of zeros is none.
     Terminal / TerminalView {
         /// Rows.
         height: u16,
         /// Columns.
         width: u16,
+        /// Lines end in a bare line feed: who shows them adds the carriage return (ONLCR of termios(3)).
+        bare_lines: bool,
     }
 }
 

@@ -3,7 +3,7 @@
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Uid, makedev};
 use rustix::io::Errno;
-use rustix::termios::Winsize;
+use rustix::termios::{OptionalActions, OutputModes, Winsize};
 use teu_wire::{FdsView, ProcessView, Step, TerminalView};
 
 use crate::fail::{At, Result, Words};
@@ -27,6 +27,15 @@ pub fn attach_terminal(
         let size =
             Winsize { ws_row: terminal.height, ws_col: terminal.width, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(slave, size).at(STEP, c"ioctl(TIOCSWINSZ)", b"")?;
+    }
+    if terminal.bare_lines {
+        let mut modes = rustix::termios::tcgetattr(slave).at(STEP, c"ioctl(TCGETS2)", b"")?;
+        modes.output_modes -= OutputModes::ONLCR;
+        rustix::termios::tcsetattr(slave, OptionalActions::Now, &modes).at(
+            STEP,
+            c"ioctl(TCSETS2)",
+            b"",
+        )?;
     }
     own(slave, process.uid)?;
 
