@@ -42,6 +42,12 @@ pub(super) const CASES: &[Case] = &[
         "sd_listen_fds(3), runc-run(8)",
         listen_fds,
     ),
+    Case::new(
+        "cli/listen-fds-inherited",
+        "LISTEN_FDS that LISTEN_PID says to be another process's is not passed on",
+        "sd_listen_fds(3)",
+        listen_fds_inherited,
+    ),
 ];
 
 /// create, state, start, kill, delete, each call changed by `change`.
@@ -131,5 +137,19 @@ fn listen_fds(lab: &Lab) -> Result {
     let open: Vec<&String> =
         facts["fds"].as_object().into_iter().flat_map(|all| all.keys()).collect();
     ensure_eq!(open, ["0", "1", "2", "3"], "descriptors with LISTEN_FDS=1");
+    Ok(())
+}
+
+fn listen_fds_inherited(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe"])?;
+    // As a shell below a socket-activated service has them: no such descriptors are here, and if they were, they
+    // would be something else.
+    let call = c.launch("run", &[]).env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
+    let facts = call.run()?.ok()?.json()?;
+    let env = facts["env"].as_array().cloned().unwrap_or_default();
+    let told = env.iter().filter_map(|entry| entry.as_str()).any(|entry| entry.contains("LISTEN_"));
+    ensure!(!told, "the workload is told of sockets: {env:?}");
+    let open = facts["fds"].as_object().map_or(0, |all| all.len());
+    ensure_eq!(open, 3, "descriptors of the workload");
     Ok(())
 }

@@ -92,10 +92,14 @@ pub(super) fn preserve_fds(given: &Matches) -> Result<u32, Failure> {
     })
 }
 
-/// How many sockets a socket-activating caller passes on (sd_listen_fds(3)). Whatever is not such a number
-/// is no such caller.
+/// How many sockets a socket-activating caller passes on. Only to the process that LISTEN_PID names: an
+/// environment that was inherited from a service speaks of descriptors that are not here (sd_listen_fds(3)).
 pub(super) fn listen_fds() -> u32 {
-    std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match number("LISTEN_PID") {
+        Some(pid) if pid == std::process::id() => number("LISTEN_FDS").unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The bundle, absolute. Only a relative one needs a working directory, which may have been deleted.

@@ -59,7 +59,7 @@ pub(crate) fn create(
     goal: Goal,
 ) -> Result<Made> {
     // Before this process opens anything that could pass for one of them.
-    handed::check_preserved(options.listen_fds + options.preserve_fds)?;
+    options.check_descriptors()?;
     store.check_free(id)?;
     let _span = tracing::debug_span!("create", id = id.as_str()).entered();
     let bundle = Bundle::open(&options.bundle)?;

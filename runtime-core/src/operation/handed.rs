@@ -14,8 +14,10 @@ use super::{Console, Stdio, connect_stream, send_descriptor};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::undo::Undo;
 
-/// A descriptor that is not there would be taken by one of the runtime's own.
-pub(crate) fn check_preserved(count: u32) -> Result<()> {
+/// A descriptor that is not there would be taken by one of the runtime's own. What passes is few enough to be
+/// added up.
+pub(crate) fn check_preserved(listening: u32, others: u32) -> Result<()> {
+    let count = listening.saturating_add(others);
     for number in (3..).take(count as usize) {
         if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
             return Err(Error::new(

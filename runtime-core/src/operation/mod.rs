@@ -82,7 +82,7 @@ impl CreateOptions {
     /// # Errors
     /// The first that is not open.
     pub fn check_descriptors(&self) -> Result<()> {
-        handed::check_preserved(self.listen_fds + self.preserve_fds)
+        handed::check_preserved(self.listen_fds, self.preserve_fds)
     }
 }
 
@@ -115,7 +115,7 @@ impl ExecOptions {
     /// # Errors
     /// The first that is not open.
     pub fn check_descriptors(&self) -> Result<()> {
-        handed::check_preserved(self.listen_fds + self.preserve_fds)
+        handed::check_preserved(self.listen_fds, self.preserve_fds)
     }
 }
 

@@ -43,12 +43,14 @@ pub(crate) fn lower(
     warnings: &mut Vec<String>,
 ) -> Result<Process> {
     let args = wanted.args().as_deref().unwrap_or_default();
-    let mut env = deduplicate(wanted.env().as_deref().unwrap_or_default());
+    let mut env = wanted.env().clone().unwrap_or_default();
     if inputs.listen_fds > 0 {
         // The workload is the process that they are for, whatever its pid was for the caller.
         env.push(format!("LISTEN_FDS={}", inputs.listen_fds));
         env.push("LISTEN_PID=1".into());
     }
+    // Afterwards: a number that the configuration has from somewhere else is not true of these descriptors.
+    let env = deduplicate(&env);
     let user = wanted.user();
     mapped(user.uid(), inputs.host_uid, "process.user.uid")?;
     mapped(user.gid(), inputs.host_gid, "process.user.gid")?;
@@ -242,6 +244,10 @@ mod tests {
     use serde_json::{Value, json};
 
     fn process(more: Value) -> Result<Process> {
+        listening(0, more)
+    }
+
+    fn listening(listen_fds: u32, more: Value) -> Result<Process> {
         let mut config = json!({"user": {"uid": 0, "gid": 0}, "args": ["sh"], "cwd": "/"});
         for (key, value) in more.as_object().unwrap() {
             config[key] = value.clone();
@@ -250,7 +256,7 @@ mod tests {
         let inputs = Inputs {
             id: "c",
             no_new_keyring: false,
-            listen_fds: 0,
+            listen_fds,
             preserve_fds: 0,
             window: None,
             bare_lines: false,
@@ -279,6 +285,16 @@ mod tests {
         assert_eq!(strings(&lowered.env), ["A=3", "B=2", "HOME=/h"]);
         assert!(!lowered.home);
         assert!(process(json!({})).unwrap().home);
+    }
+
+    #[test]
+    fn listening_sockets_are_announced_once() {
+        let foreign = json!({"env": ["LISTEN_FDS=7", "A=1", "LISTEN_PID=9"]});
+        let lowered = listening(2, foreign.clone()).unwrap();
+        assert_eq!(strings(&lowered.env), ["LISTEN_FDS=2", "A=1", "LISTEN_PID=1"]);
+        assert_eq!(lowered.preserve_fds, 2);
+        // Without any, the configuration's own words are not the runtime's business.
+        assert_eq!(strings(&process(foreign).unwrap().env).len(), 3);
     }
 
     #[test]
