@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::exit::Failure;
+use crate::notify::Readiness;
 use crate::relay::Relay;
 use crate::terminal::Window;
 
@@ -42,6 +43,15 @@ pub(crate) enum Source {
     Input,
     /// There is room for what the terminal shows.
     Output,
+    /// The next step of telling the service manager.
+    Readiness,
+}
+
+/// What is done for a process while it runs.
+#[derive(Debug)]
+pub(crate) struct Service<'a> {
+    terminal: Option<Relay>,
+    readiness: Option<Readiness<'a>>,
 }
 
 /// Signals kept for the container.
@@ -65,47 +75,61 @@ impl Signals {
     ///
     /// # Errors
     /// A call failed: then the process, which nobody attends any more, is killed.
-    pub(crate) fn attend(&self, workload: &mut Workload, window: Window) -> Result<u8, Failure> {
+    pub(crate) fn attend(
+        &self,
+        workload: &mut Workload,
+        window: Window,
+        readiness: Option<Readiness<'_>>,
+    ) -> Result<u8, Failure> {
         let master = workload.terminal.take();
         let terminal = master.map(|master| Relay::new(window, master)).transpose();
-        let ended = terminal.and_then(|terminal| self.wait(workload, terminal));
+        let ended =
+            terminal.and_then(|terminal| self.wait(workload, Service { terminal, readiness }));
         if ended.is_err() {
             workload.signal(KILL)?;
         }
         ended
     }
 
-    fn wait(&self, workload: &Workload, mut terminal: Option<Relay>) -> Result<u8, Failure> {
+    fn wait(&self, workload: &Workload, mut service: Service<'_>) -> Result<u8, Failure> {
         loop {
-            let ready = self.ready(workload, terminal.as_ref())?;
-            // Before the end: a signal that was sent before it is not worth a failure.
+            let ready = self.ready(workload, &service)?;
             if ready.contains(&Source::Signal) {
-                self.pass_on(workload, terminal.as_ref())?;
+                self.pass_on(workload, service.terminal.as_ref())?;
+            }
+            if let Some(readiness) = &mut service.readiness
+                && ready.contains(&Source::Readiness)
+            {
+                readiness.serve();
             }
             if ready.contains(&Source::End) {
-                if let Some(terminal) = terminal {
+                service.readiness.into_iter().for_each(Readiness::finish);
+                if let Some(terminal) = service.terminal {
                     terminal.finish(|output| self.interrupted(output));
                 }
                 return code(workload);
             }
-            if let Some(terminal) = &mut terminal {
+            if let Some(terminal) = &mut service.terminal {
                 terminal.serve(&ready);
             }
         }
     }
 
     /// Waits for something to happen.
-    fn ready(&self, workload: &Workload, terminal: Option<&Relay>) -> Result<Vec<Source>, Failure> {
+    fn ready(&self, workload: &Workload, service: &Service<'_>) -> Result<Vec<Source>, Failure> {
         let mut watched = vec![
             (Source::End, PollFd::new(&workload.pidfd, PollFlags::IN)),
             (Source::Signal, PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)),
         ];
-        if let Some(terminal) = terminal {
+        if let Some(terminal) = &service.terminal {
             terminal.watch(&mut watched);
+        }
+        if let Some(next) = service.readiness.as_ref().and_then(Readiness::watch) {
+            watched.push((Source::Readiness, next));
         }
         let (sources, mut watched): (Vec<_>, Vec<_>) = watched.into_iter().unzip();
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let timeout = terminal.is_some_and(Relay::is_busy).then_some(&now);
+        let timeout = service.terminal.as_ref().is_some_and(Relay::is_busy).then_some(&now);
         match poll(&mut watched, timeout) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(Failure::os("poll", error)),

@@ -9,6 +9,7 @@ mod exit;
 mod foreground;
 mod help;
 mod log;
+mod notify;
 mod relay;
 mod root;
 mod signal;

@@ -45,6 +45,7 @@ pub use id::ContainerId;
 pub use oci_spec::runtime as oci;
 pub use operation::query::State;
 pub use operation::serve::Exit;
+pub use operation::start::Notified;
 pub use operation::watch::{Notice, Watch};
 pub use operation::{
     Console, CreateOptions, DeleteOptions, ExecOptions, KillTarget, Stdio, WindowSize,

@@ -8,6 +8,7 @@ use crate::id::ContainerId;
 use crate::operation::create::Goal;
 use crate::operation::query::State;
 use crate::operation::serve::{self, Exit};
+use crate::operation::start::Notified;
 use crate::operation::{
     CreateOptions, DeleteOptions, ExecOptions, KillTarget, create, delete, exec, kill, pause,
     query, start, update, watch,
@@ -84,6 +85,9 @@ impl Workload {
 pub struct Running {
     /// Its init, which is the workload.
     pub workload: Workload,
+    /// For [`CreateOptions::notify`]: a datagram socket with the words of the container (sd_notify(3)), which
+    /// nobody has vouched for.
+    pub notify: Option<OwnedFd>,
     /// Init, as the record has it.
     init: Option<Process>,
 }
@@ -134,9 +138,9 @@ impl Runtime {
             return Err(error);
         }
         let init = made.record.init;
-        let (warnings, terminal) = (made.warnings, made.terminal);
+        let (warnings, terminal, notify) = (made.warnings, made.terminal, made.notify);
         let workload = Workload { pid, pidfd: made.child.pidfd, terminal, warnings };
-        Ok(Running { workload, init })
+        Ok(Running { workload, notify, init })
     }
 
     /// Starts a process in a container: in all its namespaces and cgroups, below its seccomp filter.
@@ -172,7 +176,15 @@ impl Runtime {
     /// # Errors
     /// It is not created, a hook failed, or its program cannot be executed.
     pub fn start(&self, id: &ContainerId) -> Result<()> {
-        start::start(&self.store, id)
+        start::start(&self.store, id, false).map(drop)
+    }
+
+    /// As [`Runtime::start`], for a container that was made with [`CreateOptions::notify`]; none for another.
+    ///
+    /// # Errors
+    /// As [`Runtime::start`].
+    pub fn start_notified(&self, id: &ContainerId) -> Result<Option<Notified>> {
+        start::start(&self.store, id, true)
     }
 
     /// The state of a container (runtime.md, "Query State").

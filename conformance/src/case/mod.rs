@@ -40,6 +40,7 @@ mod layer;
 mod lifecycle;
 mod mask;
 mod namespace;
+mod notify;
 mod pause;
 mod planted;
 mod process;
@@ -133,6 +134,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         seccomp::CASES,
         sysctl::CASES,
         terminal::CASES,
+        notify::CASES,
         namespace::CASES,
         user_namespace::CASES,
         cgroup::CASES,

@@ -159,6 +159,11 @@ impl<'l> Call<'l> {
 }
 
 impl Running<'_> {
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// The file that its standard output goes to.
     pub(crate) fn output(&self) -> PathBuf {
         self.output.clone()

@@ -154,6 +154,17 @@ pub(crate) fn fork(count: &str) -> io::Result<()> {
     error.map_or(Ok(()), |error| say_errno(&error))
 }
 
+/// Tells the service manager each text, in a message of its own (sd_notify(3)).
+pub(crate) fn notify(texts: &[&str]) -> io::Result<()> {
+    let address = std::env::var_os("NOTIFY_SOCKET").ok_or_else(|| io::Error::other("no socket"))?;
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    socket.connect(address)?;
+    for text in texts {
+        socket.send(text.as_bytes())?;
+    }
+    say("sent")
+}
+
 /// What a hook got: `FOLDER/order` gains a line, `NAME.state` is its input, `NAME.facts` its facts.
 pub(crate) fn record(folder: &str, name: &str, facts: &serde_json::Value) -> io::Result<()> {
     let folder = Path::new(folder);

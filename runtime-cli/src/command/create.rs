@@ -7,6 +7,7 @@ use runtime_core::{Console, CreateOptions};
 use super::{Call, Command};
 use crate::args::{Flag, Matches, Syntax};
 use crate::exit::Failure;
+use crate::notify;
 
 pub(super) const BUNDLE: Flag =
     Flag::with("bundle", "DIR", "the directory with config.json (default: the current one)")
@@ -77,6 +78,7 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
         preserve_fds: preserve_fds(given)?,
         listen_fds: listen_fds(),
         detach: given.on("detach"),
+        notify: notify::is_wanted()?,
         ..CreateOptions::default()
     };
     options.check_descriptors()?;

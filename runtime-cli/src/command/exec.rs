@@ -84,7 +84,7 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     let window = Window::find();
     options.console.get_or_insert_with(|| Console::Returned(window.size()));
     let mut workload = start(&options)?;
-    signals.attend(&mut workload, window)
+    signals.attend(&mut workload, window, None)
 }
 
 fn options(given: &Matches) -> Result<ExecOptions, Failure> {

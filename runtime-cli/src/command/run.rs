@@ -1,6 +1,6 @@
 //! `run`: create and start in one, and in the foreground the wait for the end.
 
-use runtime_core::Console;
+use runtime_core::{Console, Running};
 
 use super::create::{
     self, BUNDLE, CONSOLE_SOCKET, NO_NEW_KEYRING, NO_PIVOT, NO_SUBREAPER, PID_FILE, PIDFD_SOCKET,
@@ -10,6 +10,7 @@ use super::{Call, Command};
 use crate::args::{Flag, Syntax};
 use crate::exit::{FAILED, Failure};
 use crate::foreground::Signals;
+use crate::notify::Manager;
 use crate::terminal::Window;
 
 pub(super) const COMMAND: Command = Command {
@@ -41,9 +42,13 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     let id = call.id()?;
     let mut options = create::options(call)?;
     let runtime = call.runtime()?;
+    let manager = Manager::connect()?;
     if options.detach {
-        let running = runtime.run(&id, &options)?;
-        call.warn(&running.workload.warnings);
+        let Running { workload, notify, .. } = runtime.run(&id, &options)?;
+        call.warn(&workload.warnings);
+        if let (Some(manager), Some(socket)) = (manager, notify) {
+            manager.wait_for(socket, workload.pid, call.log).wait(&workload.pidfd)?;
+        }
         return Ok(0);
     }
     let signals = Signals::block()?;
@@ -52,7 +57,10 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     options.console.get_or_insert_with(|| Console::Returned(window.size()));
     let mut running = runtime.run(&id, &options)?;
     call.warn(&running.workload.warnings);
-    let ended = signals.attend(&mut running.workload, window);
+    let readiness = manager.zip(running.notify.take());
+    let readiness =
+        readiness.map(|(manager, socket)| manager.wait_for(socket, running.workload.pid, call.log));
+    let ended = signals.attend(&mut running.workload, window, readiness);
     if call.given.on("keep") {
         return ended;
     }

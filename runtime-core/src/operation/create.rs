@@ -12,6 +12,7 @@ use teu_wire::{Fds, ToInit, Work};
 
 use super::CreateOptions;
 use super::handed::{self, Terminal};
+use super::notify;
 use super::serve::{self, Child};
 use crate::bundle::Bundle;
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
@@ -46,6 +47,8 @@ pub(crate) struct Made {
     pub record: Record,
     /// The master of the terminal, where it was asked back.
     pub terminal: Option<OwnedFd>,
+    /// For `run`: where the workload tells that it is ready.
+    pub notify: Option<OwnedFd>,
 }
 
 /// Makes a container.
@@ -62,7 +65,10 @@ pub(crate) fn create(
     options.check_descriptors()?;
     store.check_free(id)?;
     let _span = tracing::debug_span!("create", id = id.as_str()).entered();
-    let bundle = Bundle::open(&options.bundle)?;
+    let mut bundle = Bundle::open(&options.bundle)?;
+    if options.notify {
+        notify::configure(&mut bundle.spec, store, id)?;
+    }
     let host = probe::host()?;
     let (mut plan, warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
@@ -88,9 +94,12 @@ pub(crate) fn create(
     let mut undo = Undo::new();
     undo.push(|| entry.remove());
     let parts = Parts { plan: &plan, bundle: &bundle, options, goal, terminal: terminal.as_ref() };
-    let made = build(&entry, &parts, &host, &mut record, &mut undo);
-    let master = || terminal.as_ref().map_or(Ok(None), Terminal::master);
-    let (child, terminal) = match made.and_then(|child| Ok((child, master()?))) {
+    let made = notify::prepare(&entry, options.notify, goal == Goal::Started).and_then(|notify| {
+        let child = build(&entry, &parts, &host, &mut record, &mut undo)?;
+        let master = terminal.as_ref().map_or(Ok(None), Terminal::master)?;
+        Ok((child, master, notify))
+    });
+    let (child, terminal, notify) = match made {
         Ok(made) => made,
         Err(error) => return Err(undo.because(error)),
     };
@@ -100,7 +109,7 @@ pub(crate) fn create(
         return Err(undo.because(error));
     }
     undo.disarm();
-    Ok(Made { child, warnings, record, terminal })
+    Ok(Made { child, warnings, record, terminal, notify })
 }
 
 /// What a container is made from.

@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod handed;
 pub(crate) mod kill;
+pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod query;
 pub(crate) mod serve;
@@ -52,6 +53,8 @@ pub struct WindowSize {
 
 /// What `create` and `run` are told besides the id.
 #[derive(Debug, Default)]
+// Each is a flag of the command line, and none of them decides what another means.
+#[allow(clippy::struct_excessive_bools)]
 pub struct CreateOptions {
     /// The bundle's directory.
     pub bundle: PathBuf,
@@ -71,6 +74,9 @@ pub struct CreateOptions {
     pub listen_fds: u32,
     /// `run` will not wait for the workload.
     pub detach: bool,
+    /// The workload can tell when it is ready (sd_notify(3)), to whoever reads the socket that `run` or
+    /// [`crate::Runtime::start_notified`] returns.
+    pub notify: bool,
     /// Standard streams of the workload, unless it has a terminal.
     pub stdio: Stdio,
 }

@@ -1,8 +1,10 @@
 //! `start`: opens the gate and waits until init is the workload.
 
+use std::os::fd::OwnedFd;
+
 use teu_wire::ToInit;
 
-use super::{serve, state_json};
+use super::{notify, serve, state_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook;
 use crate::id::ContainerId;
@@ -10,15 +12,26 @@ use crate::store::record::Record;
 use crate::store::status::{self, Status};
 use crate::store::{Store, gate};
 
-/// Starts a created container.
+/// A started container that will tell when it is ready.
+#[derive(Debug)]
+pub struct Notified {
+    /// Init's pid in the caller's pid namespace.
+    pub pid: i32,
+    /// Init's descriptor: readable when it has ended.
+    pub pidfd: OwnedFd,
+    /// A datagram socket with the words of the container (sd_notify(3)), which nobody has vouched for.
+    pub socket: OwnedFd,
+}
+
+/// Starts a created container; where `notified`, what it needs to be heard, if it was made for that.
 ///
 /// # Errors
 /// It is not in status created; a hook failed; or execve was refused, which other runtimes cannot tell.
-pub(crate) fn start(store: &Store, id: &ContainerId) -> Result<()> {
+pub(crate) fn start(store: &Store, id: &ContainerId, notified: bool) -> Result<Option<Notified>> {
     let (entry, record) = store.lock(id)?;
-    let (status, _) = status::of(&entry, record.as_ref())?;
+    let (status, pidfd) = status::of(&entry, record.as_ref())?;
     let refused = |text: &str| Err(Error::new(ErrorKind::WrongState, text));
-    let (Some(record), Status::Created) = (record, status) else {
+    let (Some(record), Some(pidfd), Status::Created) = (record, pidfd, status) else {
         return match status {
             Status::Creating => refused("cannot start a container that is still being created"),
             Status::Stopped => refused("cannot start a container that has stopped"),
@@ -32,6 +45,8 @@ pub(crate) fn start(store: &Store, id: &ContainerId) -> Result<()> {
     let Some(link) = gate::connect(&entry)? else {
         return refused("cannot start an already running container");
     };
+    // Before the workload runs, which must find it.
+    let socket = if notified { notify::listen(&entry)? } else { None };
     link.send(ToInit::Start)?;
     if let Err(mut error) = serve::until_started(&link, &record, id, pid) {
         // Init may have gone on: a container whose start has failed does not run.
@@ -41,7 +56,8 @@ pub(crate) fn start(store: &Store, id: &ContainerId) -> Result<()> {
         return Err(error);
     }
     gate::remove(&entry)?;
-    poststart(&record, id, pid)
+    poststart(&record, id, pid)?;
+    Ok(socket.map(|socket| Notified { pid, pidfd, socket }))
 }
 
 /// hooks.poststart: a failure ends the container (runtime.md, "Lifecycle" 9).

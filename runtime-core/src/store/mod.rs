@@ -290,6 +290,9 @@ impl Entry {
         }
         match rustix::fs::rmdir(&self.path) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            // The directory that the container had in its sight may hold anything.
+            Err(rustix::io::Errno::NOTEMPTY) => std::fs::remove_dir_all(&self.path)
+                .call(|| format!("removing {}", self.path.display())),
             Err(errno) => Err(errno).call(|| format!("rmdir({})", self.path.display())),
         }
     }
