@@ -63,6 +63,8 @@ pub(super) fn receive(stream: &UnixStream) -> Result<(String, OwnedFd)> {
     }
     ensure_eq!(descriptors.len(), 1, "descriptors in the message");
     ensure!(got.bytes > 0 && got.bytes < 4096, "{} bytes of data", got.bytes);
+    // go-runc and conmon read one message: another would be lost, or be taken for the next one's.
+    ensure_eq!(rustix::io::read(stream, &mut [0_u8; 1])?, 0, "bytes after the message");
     let name = bytes.get(..got.bytes).unwrap_or_default();
     let descriptor = descriptors.pop().ok_or_else(|| Stop::Fail("no descriptor".into()))?;
     Ok((String::from_utf8_lossy(name).into_owned(), descriptor))
