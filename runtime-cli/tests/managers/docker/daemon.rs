@@ -1,6 +1,7 @@
 //! One dockerd with everything private to a test, configured by the page that users read.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::Instant;
@@ -45,12 +46,24 @@ impl Daemon {
             config[name] = value.clone();
         }
         place.write("daemon.json", &config.to_string());
+        // BuildKit's runtime, which tells that it was called.
+        let called = format!(
+            "#!/bin/sh\necho \"$@\" >>{}\nexec {} \"$@\"\n",
+            path("calls"),
+            runtime.binary.display()
+        );
+        // BuildKit takes `runc` on dockerd's PATH; Docker after 20.10 takes what the variable names.
+        std::fs::create_dir(place.path("bin")).expect("a directory");
+        place.write("bin/runc", &called);
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(place.path("bin/runc"), executable).expect("chmod");
         let log = File::create(place.path("log")).expect("log file");
         let child = place
             .command("/usr/sbin/dockerd")
             .arg("--config-file")
             .arg(place.path("daemon.json"))
-            .env("DOCKER_BUILDKIT_RUNC_COMMAND", &runtime.binary)
+            .env("DOCKER_BUILDKIT_RUNC_COMMAND", place.path("bin/runc"))
+            .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", path("bin")))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("log file"))
             .stderr(log)

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod lines;
+mod options;
 
 use crate::support::Runtime;
 use crate::support::lines::{no_cgroups_below, play};
@@ -16,6 +17,7 @@ mod checks {
         let mut daemon = daemon::Daemon::start(&runtime);
         let who = format!("docker with {}", runtime.name());
         play(&who, lines::LINES, daemon.place(), &daemon.environment());
+        play(&who, options::OPTIONS, daemon.place(), &daemon.environment());
         if runtime.is_teu() {
             play(&who, lines::ONLY_TEU, daemon.place(), &daemon.environment());
         }

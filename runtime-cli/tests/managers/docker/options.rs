@@ -1,0 +1,201 @@
+//! The options of `docker run`.
+
+use crate::support::lines::Line;
+
+/// With either runtime.
+pub(crate) const OPTIONS: &[Line] = &[
+    Line {
+        name: "--memory",
+        typed: "docker run --rm --memory 32m box cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        code: 0,
+        says: "33554432\n",
+    },
+    Line {
+        name: "out of memory",
+        typed: "docker run --rm --memory 16m --memory-swap 16m box sh -c 'x=a; while :; do x=$x$x; done'",
+        code: 137,
+        says: "",
+    },
+    Line {
+        name: "--cpus",
+        typed: "docker run --rm --cpus 0.5 box cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us",
+        code: 0,
+        says: "50000\n",
+    },
+    Line {
+        name: "--cpuset-cpus",
+        typed: "docker run --rm --cpuset-cpus 0 box grep Cpus_allowed_list /proc/self/status",
+        code: 0,
+        says: ":\t0\n",
+    },
+    Line {
+        name: "--pids-limit",
+        typed: "docker run --rm --pids-limit 20 box cat /sys/fs/cgroup/pids/pids.max",
+        code: 0,
+        says: "20\n",
+    },
+    Line {
+        name: "--cap-drop",
+        typed: "docker run --rm --cap-drop all box grep CapEff /proc/self/status",
+        code: 0,
+        says: "0000000000000000",
+    },
+    Line {
+        name: "--cap-add",
+        typed: "docker run --rm --cap-drop all --cap-add NET_ADMIN box grep CapEff /proc/self/status",
+        code: 0,
+        says: "0000000000001000",
+    },
+    Line {
+        name: "--read-only",
+        typed: "docker run --rm --read-only box touch /x",
+        code: 1,
+        says: "Read-only file system",
+    },
+    Line {
+        name: "--tmpfs",
+        typed: "docker run --rm --read-only --tmpfs /t:size=1m box sh -c 'touch /t/x && df /t'",
+        code: 0,
+        says: "1024",
+    },
+    Line {
+        name: "--volume",
+        typed: "mkdir -p v && docker run --rm --volume $PWD/v:/v box sh -c 'echo words >/v/x' && cat v/x",
+        code: 0,
+        says: "words\n",
+    },
+    Line {
+        name: "--volume :ro",
+        typed: "docker run --rm --volume $PWD/v:/v:ro box touch /v/y",
+        code: 1,
+        says: "Read-only file system",
+    },
+    Line {
+        name: "--user",
+        typed: "docker run --rm --user 1000 box id",
+        code: 0,
+        says: "uid=1000(user) gid=1000(user)",
+    },
+    Line {
+        name: "--group-add",
+        typed: "docker run --rm --user 5 --group-add 77 box id -G",
+        code: 0,
+        says: "77",
+    },
+    Line {
+        name: "--hostname",
+        typed: "docker run --rm --hostname hh box hostname",
+        code: 0,
+        says: "hh\n",
+    },
+    Line {
+        name: "--net none",
+        typed: "docker run --rm --net none box ls /sys/class/net",
+        code: 0,
+        says: "lo\n",
+    },
+    Line {
+        name: "--net host",
+        typed: "docker run --rm --net host box ls /sys/class/net",
+        code: 0,
+        says: "docker0",
+    },
+    Line {
+        name: "a bridge",
+        typed: "docker run --detach --name net box sh -c 'while :; do echo pong | nc -l -p 80; done'",
+        code: 0,
+        says: "",
+    },
+    Line {
+        name: "--link",
+        typed: "docker run --rm --link net box sh -c 'until nc net 80 </dev/null; do :; done'",
+        code: 0,
+        says: "pong\n",
+    },
+    Line {
+        name: "--net container:",
+        typed: "docker run --rm --net container:net box sh -c 'until nc 127.0.0.1 80 </dev/null; do :; done'",
+        code: 0,
+        says: "pong\n",
+    },
+    Line {
+        name: "--pid container:",
+        typed: "docker run --rm --pid container:net box ps",
+        code: 0,
+        says: "while :; do echo pong",
+    },
+    Line {
+        name: "--pid host",
+        typed: "docker run --rm --pid host box sh -c 'test $(ps | wc -l) -gt 20'",
+        code: 0,
+        says: "",
+    },
+    Line { name: "--ipc host", typed: "docker run --rm --ipc host box true", code: 0, says: "" },
+    Line {
+        name: "--device",
+        typed: "docker run --rm --device /dev/null:/dev/mynull box ls -l /dev/mynull",
+        code: 0,
+        says: "crw",
+    },
+    Line {
+        name: "--ulimit",
+        typed: "docker run --rm --ulimit nofile=99:99 box sh -c 'ulimit -n'",
+        code: 0,
+        says: "99\n",
+    },
+    Line { name: "--init", typed: "docker run --rm --init box ps", code: 0, says: "docker-init" },
+    Line {
+        name: "--sysctl",
+        typed: "docker run --rm --sysctl net.ipv4.ip_forward=1 box cat /proc/sys/net/ipv4/ip_forward",
+        code: 0,
+        says: "1\n",
+    },
+    Line {
+        name: "no-new-privileges",
+        typed: "docker run --rm --security-opt no-new-privileges box grep NoNewPrivs /proc/self/status",
+        code: 0,
+        says: ":\t1\n",
+    },
+    Line {
+        name: "the default filter",
+        typed: "docker run --rm box grep Seccomp: /proc/self/status",
+        code: 0,
+        says: ":\t2\n",
+    },
+    Line {
+        name: "no filter",
+        typed: "docker run --rm --security-opt seccomp=unconfined box grep Seccomp: /proc/self/status",
+        code: 0,
+        says: ":\t0\n",
+    },
+    Line {
+        name: "a filter of one's own",
+        typed: "echo '{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\",\"mkdirat\"],\"action\":\"SCMP_ACT_ERRNO\"}]}' >profile.json && docker run --rm --security-opt seccomp=profile.json box mkdir /x",
+        code: 1,
+        says: "Operation not permitted",
+    },
+    Line {
+        name: "--workdir",
+        typed: "docker run --rm --workdir /work/dir box pwd",
+        code: 0,
+        says: "/work/dir\n",
+    },
+    Line {
+        name: "--env",
+        typed: "docker run --rm --env A=b box sh -c 'echo $A'",
+        code: 0,
+        says: "b\n",
+    },
+    Line {
+        name: "--interactive --tty",
+        typed: "script -qec \"docker run --rm -it box sh -c 'tty; test -t 0 && echo terminal'\" /dev/null",
+        code: 0,
+        says: "terminal",
+    },
+    Line {
+        name: "a file on a directory",
+        typed: "docker run --rm --volume /etc/hostname:/tmp box true",
+        code: 125,
+        says: "not a directory",
+    },
+];
