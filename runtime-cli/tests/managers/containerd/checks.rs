@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use super::ctr::{Ended, Events};
 use super::daemon::Daemon;
 use super::leftovers;
+pub(crate) use super::running::exec_pause_metrics;
 use crate::support::Runtime;
 use crate::support::process::{DEADLINE, wait_readable};
 
@@ -39,18 +40,18 @@ impl Ready {
     }
 }
 
-fn status(daemon: &Daemon, id: &str) -> Option<String> {
+pub(super) fn status(daemon: &Daemon, id: &str) -> Option<String> {
     let listing = daemon.ctr(["task", "list"]).succeeds();
     let line = listing.lines().find(|line| line.split_whitespace().next() == Some(id))?;
     line.split_whitespace().nth(2).map(str::to_owned)
 }
 
-fn ended(code: i32, stdout: &str, stderr: &str) -> Ended {
+pub(super) fn ended(code: i32, stdout: &str, stderr: &str) -> Ended {
     Ended { code: Some(code), stdout: stdout.to_owned(), stderr: stderr.to_owned() }
 }
 
 /// `ctr task delete` exits with the status of the task and says so when it is not 0.
-fn delete(daemon: &Daemon, id: &str, code: i32) {
+pub(super) fn delete(daemon: &Daemon, id: &str, code: i32) {
     let deleted = daemon.ctr(["task", "delete", id]).ends();
     assert_eq!(status(daemon, id), None, "the task is deleted: {deleted:?}");
     assert!(

@@ -4,6 +4,7 @@ mod checks;
 mod ctr;
 mod daemon;
 mod leftovers;
+mod running;
 
 checks!(
     output_and_exit_code,
@@ -14,4 +15,5 @@ checks!(
     twenty_in_a_row,
     ten_at_once,
     killed_shim_leaves_nothing,
+    exec_pause_metrics,
 );
