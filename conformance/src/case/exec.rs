@@ -285,7 +285,9 @@ fn console(lab: &Lab) -> Result {
     let path = lab.folder.join("console");
     let listener = UnixListener::bind(&path)?;
     let socket = path.to_string_lossy().into_owned();
-    let flags = ["--tty", "--detach", "--console-socket", &socket];
+    let pid_file = lab.folder.join("exec.pid");
+    let word = pid_file.to_string_lossy().into_owned();
+    let flags = ["--tty", "--detach", "--pid-file", &word, "--console-socket", &socket];
     let look =
         "busybox tty; busybox stty -a | busybox head -1; busybox ls /proc/self/fd/0 >/dev/tty";
     exec(lab, &container, &flags, &["/bin/sh", "-c", look]).run()?.ok()?.silent()?;
@@ -296,7 +298,8 @@ fn console(lab: &Lab) -> Result {
     let text = read_all(terminal)?;
     ensure!(text.contains("/dev/pts/0"), "its own devpts: {text:?}");
     ensure!(text.contains("/proc/self/fd/0"), "it is the controlling terminal: {text:?}");
-    process::reap_ended();
+    // Its terminal ends a moment before it does.
+    process::end(fs::read_to_string(&pid_file)?.parse().unwrap_or(0), PATIENCE);
     exec(lab, &container, &["--tty", "--detach"], &["/probe"])
         .run()?
         .fails(255, "cannot allocate tty if runc will detach without setting console socket")?;

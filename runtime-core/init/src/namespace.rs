@@ -22,8 +22,8 @@ pub fn join(fds: &FdsView<'_>, plan: &NamespacesView<'_>) -> Result<()> {
     Ok(())
 }
 
-/// In a joined user namespace a new pid namespace takes a second process: the joiner makes it as its sibling,
-/// hands its descriptor to the caller, and ends.
+/// A new pid namespace in a joined user namespace, and a joined pid namespace, take a second process: the joiner
+/// makes it as its sibling, hands its descriptor to the caller, and ends.
 ///
 /// # Errors
 /// clone3(2) failed.

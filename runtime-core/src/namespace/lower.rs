@@ -69,6 +69,11 @@ pub(crate) fn lower(spec: &Spec) -> Result<NamespacePlan> {
     // A new pid namespace must belong to the joined user namespace, or mounting proc in it is refused; only
     // a process that is already in that user namespace can make such a one. So there are two clones.
     let two_clones = user_joined && wanted.is_new(Kind::Pid);
+    // A joined one is entered the same way: setns(2) takes effect on children only, and the process that shares
+    // the caller's memory until execveat must never be in sight of others, who may be allowed to trace it. In
+    // another user namespace they are not (ptrace(2), access mode checking), and it may take away the right to
+    // enter.
+    let pid_behind = wanted.is_joined(Kind::Pid) && wanted.is_inherited(Kind::User);
     let mut plan = NamespacePlan {
         around_clone: Vec::new(),
         at_clone: 0,
@@ -81,6 +86,7 @@ pub(crate) fn lower(spec: &Spec) -> Result<NamespacePlan> {
     for kind in Kind::ALL {
         match (kind, plan.wanted.get(kind)) {
             (_, Source::Inherit) => (),
+            (Kind::Pid, Source::Path { .. }) if pid_behind => plan.in_init.push(kind),
             // setns(2) into a pid namespace takes effect on children only. A mount namespace changes what
             // paths mean, so everything that is opened by path is opened in it: by the same thread.
             (Kind::Pid | Kind::Mount, Source::Path { .. }) => plan.around_clone.push(kind),
@@ -106,7 +112,7 @@ pub(crate) fn lower(spec: &Spec) -> Result<NamespacePlan> {
         }
     }
     plan.init.join = plan.in_init.iter().map(|kind| kind.flag()).collect();
-    plan.init.second_clone = two_clones.then_some(second);
+    plan.init.second_clone = (two_clones || pid_behind).then_some(second);
     names(spec, &mut plan)?;
     plan.init.time_offsets = time_offsets(spec, &plan.wanted)?;
     Ok(plan)
@@ -243,16 +249,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_member_joins_in_init_and_its_pid_namespace_before() {
+    fn a_pod_member_joins_in_init_and_is_cloned_into_its_pid_namespace() {
         let plan = plan(
             json!([{"type": "pid", "path": "/proc/1/ns/pid"}, {"type": "network", "path": "/proc/1/ns/net"},
                    {"type": "ipc", "path": "/proc/1/ns/ipc"}, {"type": "mount"}]),
             json!({}),
         )
         .unwrap();
-        assert_eq!(plan.around_clone, [Kind::Pid]);
-        assert_eq!(plan.in_init, [Kind::Network, Kind::Ipc]);
+        assert_eq!(plan.around_clone, []);
+        assert_eq!(plan.in_init, [Kind::Pid, Kind::Network, Kind::Ipc]);
         assert_eq!(plan.at_clone, flags(&[Kind::Mount]));
+        assert_eq!(plan.init.second_clone, Some(0));
         assert!(plan.init.shared_pid && !plan.init.loopback);
     }
 

@@ -77,7 +77,8 @@ wire_struct! {
 wire_struct! {
     /// The namespaces (namespaces(7)), as far as clone3 has not made them already.
     Namespaces / NamespacesView {
-        /// A joined user namespace with a new pid namespace: the process that reads this is only the joiner.
+        /// A joined user namespace with a new pid namespace, or a joined pid namespace: the process that reads this
+        /// is only the joiner.
         second_clone: Maybe<u64>,
         /// CLONE_NEW* of each namespace to enter, in order; the descriptors are in [`Fds::namespaces`].
         join: Many<u32>,
