@@ -20,6 +20,7 @@ macro_rules! checks {
 }
 
 mod containerd;
+mod cri;
 mod docker;
 mod podman;
 mod support;

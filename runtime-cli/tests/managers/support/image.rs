@@ -22,14 +22,21 @@ const DIRECTORIES: [&str; 6] = ["bin", "dev", "etc", "proc", "sys", "tmp"];
 
 /// Writes the archive to `path`.
 pub(crate) fn write(path: &Path) -> io::Result<()> {
+    write_as(path, NAME, &["sh"])
+}
+
+/// The same under another name and with another program.
+pub(crate) fn write_as(path: &Path, name: &str, program: &[&str]) -> io::Result<()> {
+    let program: Vec<String> = program.iter().map(|word| format!("{word:?}")).collect();
+    let program = program.join(",");
     let layer = layer()?;
     let digest: String = Sha256::digest(&layer).iter().map(|byte| format!("{byte:02x}")).collect();
     let config = format!(
-        r#"{{"architecture":"{}","os":"linux","config":{{"Env":["PATH=/bin"],"Cmd":["sh"]}},"rootfs":{{"type":"layers","diff_ids":["sha256:{digest}"]}},"history":[{{"created_by":"busybox"}}]}}"#,
+        r#"{{"architecture":"{}","os":"linux","config":{{"Env":["PATH=/bin"],"Cmd":[{program}]}},"rootfs":{{"type":"layers","diff_ids":["sha256:{digest}"]}},"history":[{{"created_by":"busybox"}}]}}"#,
         go_architecture(),
     );
     let manifest =
-        format!(r#"[{{"Config":"config.json","RepoTags":["{NAME}"],"Layers":["layer.tar"]}}]"#);
+        format!(r#"[{{"Config":"config.json","RepoTags":["{name}"],"Layers":["layer.tar"]}}]"#);
 
     let mut archive = tar::Builder::new(File::create(path)?);
     append(&mut archive, "manifest.json", 0o644, manifest.as_bytes())?;

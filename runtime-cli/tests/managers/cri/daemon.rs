@@ -1,0 +1,176 @@
+//! One containerd with the CRI plugin, everything private to a test, configured by the page that users read.
+
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::Runtime;
+use crate::support::image;
+use crate::support::lines::{needs, no_cgroups_below, snippet};
+use crate::support::private::Private;
+use crate::support::process::{DEADLINE, Handle};
+
+/// The image of the process that holds a pod's namespaces.
+pub(crate) const PAUSE: &str = "localhost/pause:test";
+
+/// A running containerd. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    place: Private,
+    parent: String,
+    child: Child,
+}
+
+impl Daemon {
+    /// Starts it, waits until it answers, and imports the images.
+    pub(crate) fn start(runtime: &Runtime) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        needs("containerd", "containerd");
+        let place = Private::new("teu-cri-");
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let parent = format!("teu-cri-{}-{number}", std::process::id());
+        place.write("config.toml", &configuration(&place, runtime));
+        std::fs::create_dir(place.path("cni")).expect("a directory");
+        place.write("cni/10-net.conflist", NETWORK);
+        let log = File::create(place.path("log")).expect("log file");
+        let child = place
+            .command("containerd")
+            .args(["--log-level", "warn", "--config"])
+            .arg(place.path("config.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("log file"))
+            .stderr(log)
+            .spawn()
+            .expect("containerd starts");
+        let daemon = Self { place, parent, child };
+        daemon.wait_until_it_answers();
+        let pause = daemon.place.path("pause.tar");
+        image::write_as(&pause, PAUSE, &["sleep", "1000000"]).expect("image archive");
+        for archive in ["busybox.tar", "pause.tar"] {
+            let imported = daemon
+                .place
+                .command("ctr")
+                .arg("--address")
+                .arg(daemon.socket())
+                .args(["--namespace", "k8s.io", "images", "import", archive])
+                .output()
+                .expect("ctr starts");
+            assert!(imported.status.success(), "{imported:?}");
+        }
+        daemon
+    }
+
+    fn wait_until_it_answers(&self) {
+        let until = Instant::now() + DEADLINE;
+        let process = Handle::open(self.child.id()).expect("containerd is our child");
+        while UnixStream::connect(self.socket()).is_err() {
+            // Also the pause between two tries: the end of containerd is what may come instead.
+            let ended = process.wait(Instant::now() + Duration::from_millis(50));
+            assert!(
+                !ended && Instant::now() < until,
+                "containerd does not listen:\n{}",
+                self.log()
+            );
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.place.path("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.place.path("containerd.sock")
+    }
+
+    /// The cgroup that pods are made in.
+    pub(crate) fn parent(&self) -> &str {
+        &self.parent
+    }
+
+    /// A directory for the logs of pods.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.place.path("logs")
+    }
+
+    /// Fails when anything of a pod or container is left: state of the runtime, mounts, cgroups.
+    pub(crate) fn nothing_left(&self) {
+        let look = r#"ls runtime/k8s.io 2>/dev/null; grep -c "$PWD\|/cni-" /proc/self/mountinfo"#;
+        let output = self.place.command("sh").args(["-c", look]).output().expect("a shell");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "0\n",
+            "state of containers, and mounts"
+        );
+        no_cgroups_below(&self.parent, None);
+    }
+
+    fn stop(&mut self) {
+        if let Some(handle) = Handle::open(self.child.id()) {
+            handle.signal(Signal::TERM);
+            if !handle.wait(Instant::now() + DEADLINE) {
+                handle.signal(Signal::KILL);
+            }
+        }
+        self.child.wait().expect("containerd is our child");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- containerd's log ---\n{}\n---", self.log());
+        }
+        self.stop();
+    }
+}
+
+/// A bridge in the test's own network namespace.
+const NETWORK: &str = r#"{
+    "cniVersion": "0.4.0",
+    "name": "pods",
+    "plugins": [{
+        "type": "bridge",
+        "bridge": "pods0",
+        "isGateway": true,
+        "ipam": { "type": "host-local", "ranges": [[{ "subnet": "10.212.0.0/16" }]] }
+    }]
+}"#;
+
+/// The page's block, and what makes it private: limits that root cannot raise without CAP_SYS_RESOURCE included.
+fn configuration(place: &Private, runtime: &Runtime) -> String {
+    let d = place.directory().display();
+    let page = snippet("kubernetes.md", "toml", &runtime.binary);
+    let page = page.replace("SystemdCgroup", &format!("Root = \"{d}/runtime\"\nSystemdCgroup"));
+    format!(
+        r#"{page}
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "{PAUSE}"
+restrict_oom_score_adj = true
+stream_server_address = "127.0.0.1"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = "{d}/cni"
+
+[plugins."io.containerd.internal.v1.opt"]
+path = "{d}/opt"
+"#
+    )
+    .replacen(
+        "version = 2\n",
+        &format!(
+            "version = 2\nroot = \"{d}/root\"\nstate = \"{d}/state\"\ntemp = \"{d}/tmp\"\n\
+             disabled_plugins = [\"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\"]\n\n\
+             [grpc]\naddress = \"{d}/containerd.sock\"\n\n[ttrpc]\naddress = \"{d}/ttrpc.sock\"\n"
+        ),
+        1,
+    )
+}
