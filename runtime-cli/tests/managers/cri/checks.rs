@@ -167,15 +167,15 @@ pub(crate) fn out_of_memory(runtime: Runtime) {
         let pod = kubelet.pod("pod", |_| {}).await;
         let memory =
             LinuxContainerResources { memory_limit_in_bytes: 16 << 20, ..Default::default() };
-        // The shell outlives its child by seconds, which a busy containerd may take to hear of it: the reason is set
-        // when the container ends, and told to nobody before.
-        let script =
-            "(echo 1000 >/proc/self/oom_score_adj; x=a; while :; do x=$x$x; done); sleep 5; exit 3";
-        let program = ["sh", "-c", script];
-        let id =
-            kubelet.container(&pod, "one", &program, limited(memory)).await.expect("a container");
-        let ended = kubelet.ended(&id).await;
-        assert_eq!((ended.exit_code, ended.reason.as_str()), (3, "OOMKilled"));
+        // Not the container's first act: containerd listens to the kernel only when it has started it.
+        let id = kubelet
+            .container(&pod, "one", &["sleep", "1000"], limited(memory))
+            .await
+            .expect("a container");
+        let (_, code) = kubelet.shell(&id, "x=a; while :; do x=$x$x; done").await;
+        assert_eq!(code, 137, "the kernel ends the hungriest");
+        kubelet.stop(&id).await;
+        assert_eq!(kubelet.ended(&id).await.reason, "OOMKilled");
         kubelet.remove_pod(&pod).await;
     });
 }

@@ -126,6 +126,7 @@ impl Drop for Daemon {
             eprintln!("--- containerd's log ---\n{}\n---", self.log());
         }
         self.stop();
+        self.place.sweep(&self.parent);
     }
 }
 

@@ -136,5 +136,6 @@ impl Drop for Daemon {
             eprintln!("--- end of dockerd's log, last line first ---\n{}", tail.join("\n"));
         }
         self.stop();
+        self.place.sweep(&self.parent);
     }
 }

@@ -69,3 +69,9 @@ impl Home {
         ]
     }
 }
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.place.sweep(&self.parent);
+    }
+}

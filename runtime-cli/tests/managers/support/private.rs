@@ -3,10 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::image;
+use super::process::{DEADLINE, Handle, Seen, live};
 
 /// The namespaces, held by a process, and a directory for everything that is private to the test.
 #[derive(Debug)]
@@ -26,7 +29,8 @@ impl Private {
         image::write(&directory.path().join("busybox.tar")).expect("image archive");
         let mut holder = Command::new("unshare")
             .args(["--mount", "--net", "--propagation", "private", "sh", "-c"])
-            .arg("ip link set lo up && echo ready && exec sleep infinity")
+            // /run/netns is where managers keep the names of network namespaces.
+            .arg("mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link set lo up && echo ready && exec sleep infinity")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -55,6 +59,25 @@ impl Private {
     /// A path in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Ends what a test, perhaps a failed one, has left: processes in that cgroup, and those that were told of the
+    /// directory (shims, conmon); then removes the cgroup.
+    pub(crate) fn sweep(&self, cgroup: &str) {
+        let below = format!("/{cgroup}/");
+        let directory = self.directory().display().to_string();
+        let ours = |seen: &Seen| seen.cgroups.contains(&below) || seen.command.contains(&directory);
+        for (pid, _) in live().into_iter().filter(|(_, seen)| ours(seen)) {
+            if let Some(handle) = Handle::open(pid) {
+                eprintln!("killing what the test left: process {pid}");
+                handle.signal(Signal::KILL);
+                handle.wait(Instant::now() + DEADLINE);
+            }
+        }
+        // Depth first; what is gone already is fine, and what is in use shows in the next test.
+        let remove = "find /sys/fs/cgroup -mindepth 2 -depth -type d -path \"*/$0/*\" -exec rmdir {} + ; \
+                      find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -name \"$0\" -exec rmdir {} +";
+        drop(Command::new("sh").args(["-c", remove, cgroup]).stderr(Stdio::null()).status());
     }
 
     /// Writes a file in it.
