@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::Case;
 use super::exec::{exec, sleeper};
-use crate::harness::{Exit, Lab, Result, ensure_eq};
+use crate::harness::container::PATIENCE;
+use crate::harness::{Exit, Lab, Result, ensure, ensure_eq, event, process};
 
 const MANUAL: &str = "runc-pause(8), runc-resume(8)";
 
@@ -23,6 +24,13 @@ pub(super) const CASES: &[Case] = &[
         "runc-exec(8)",
         exec_ignored,
     ),
+    Case::new(
+        "pause/exec-caller-killed",
+        "a process whose caller was killed before it came up never runs its program",
+        "go-runc and conmon set PR_SET_PDEATHSIG",
+        exec_caller_killed,
+    )
+    .known("runc 1.1 does not ask"),
     Case::new("pause/kill", "SIGKILL ends a paused container", "runc-kill(8)", kill),
     Case::new("pause/signal-waits", "other signals wait for resume", "runc-kill(8)", signal_waits),
     Case::new("ps/exec", "ps lists what exec has started", "runc-ps(8)", ps_exec),
@@ -68,6 +76,34 @@ fn exec_ignored(lab: &Lab) -> Result {
     container.call("resume").run()?.ok()?;
     ensure_eq!(waiting.finish()?.code, Some(5), "exit code");
     Ok(())
+}
+
+fn exec_caller_killed(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("pause").run()?.ok()?;
+    let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
+    let caller = exec(lab, &container, &["--ignore-paused"], &script).spawn()?;
+    let init = container.pid()?;
+    // Frozen as soon as it is in the cgroup: it cannot go on before its caller is dead.
+    let end = std::time::Instant::now() + PATIENCE;
+    let other = loop {
+        let listed = lab.call(["ps", "--format", "json", &container.id]).run()?.ok()?.json()?;
+        let pids = listed.as_array().into_iter().flatten().filter_map(|pid| pid.as_i64());
+        // In the container's pid namespace: who makes it may be in the cgroup for a moment, too.
+        let inside = |pid: &i32| {
+            let ids = process::status_field(*pid, "NSpid").unwrap_or_default();
+            *pid != init && ids.split_whitespace().count() > 1
+        };
+        if let Some(pid) = pids.filter_map(|pid| i32::try_from(pid).ok()).find(inside) {
+            break process::handle(pid)?;
+        }
+        ensure!(std::time::Instant::now() < end, "the process does not appear in the cgroup");
+    };
+    caller.kill()?;
+    container.call("resume").run()?.ok()?;
+    ensure!(event::readable(&other, PATIENCE)?, "the process goes on without its caller");
+    process::reap_ended();
+    exec(lab, &container, &[], &["/bin/cat", "/dev/shm/ran"]).run()?.refused().map(drop)
 }
 
 fn kill(lab: &Lab) -> Result {

@@ -169,6 +169,13 @@ impl Running<'_> {
         self.output.clone()
     }
 
+    /// Kills it with SIGKILL, as managers' death does (PR_SET_PDEATHSIG).
+    pub(crate) fn kill(mut self) -> Result {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Waits for the end.
     pub(crate) fn finish(mut self) -> Result<Done> {
         let status = self.child.wait()?;

@@ -9,7 +9,7 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
-use teu_wire::{ExecPlanView, FdsView, Step, ToCaller};
+use teu_wire::{ExecPlanView, FdsView, Step, ToCaller, ToInit};
 
 use crate::fail::{At, Result};
 use crate::process::{self, stdio};
@@ -68,6 +68,11 @@ fn exec(
     close_foreign(fds);
 
     let ready = workload::prepare(process, labels)?;
+    // A caller that was killed meanwhile has told nobody of this process, and nobody would ever end it.
+    link::say(link, ToCaller::Ready)?;
+    if link::hear(link)? != Ok(ToInit::Start as u8) {
+        call::exit(0);
+    }
     workload::execute(link, process, &ready)
 }
 

@@ -199,6 +199,7 @@ pub(crate) fn until_executed(
         let message = child.link.receive()?;
         match (message.kind, message.fd) {
             (Some(ToCaller::Joined), Some(pidfd)) => adopt(child, pidfd, undo)?,
+            (Some(ToCaller::Ready), _) => child.link.send(ToInit::Start)?,
             (Some(ToCaller::SeccompListener), Some(listener)) => {
                 send_listener(record, id, (child.pid, "running"), &listener)?;
             }

@@ -10,7 +10,7 @@ pub enum ToCaller {
     RootReady = b'R',
     /// Carries the listener of a seccomp filter that notifies (seccomp_unotify(2)).
     SeccompListener = b'L',
-    /// Everything that `create` promises is done; init waits to be started.
+    /// Everything that `create` promises is done, or `exec` before its program; init waits to be started.
     Ready = b'C',
     /// A [`crate::Failure`] follows; init ends after it.
     Failed = b'F',
@@ -35,6 +35,6 @@ pub enum ToInit {
     Continue = b'c',
     /// The container is recorded: wait at the gate.
     Commit = b'g',
-    /// The container is recorded and starts at once: there is no gate.
+    /// The container is recorded, or the process is one of `exec`, and starts at once: there is no gate.
     Start = b's',
 }
