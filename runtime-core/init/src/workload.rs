@@ -15,16 +15,18 @@ pub struct Ready {
     program: program::Found,
     /// The working directory could be entered by root only after all, or by the user only.
     cwd: cwd::Entered,
-    /// /proc/self/attr of the host's procfs, where a label is to be set.
-    labels: Option<OwnedFd>,
 }
 
-/// Everything that can show a mistake in the configuration. From here on paths are the container's, some of
-/// them its own choice: no descriptor of the host may be left for them to lead to (CVE-2024-21626).
+/// Everything that can show a mistake in the configuration. `labels` is /proc/self/attr of the host's procfs,
+/// where a label is to be set.
 ///
 /// # Errors
 /// A call failed, or the working directory or the program is not there.
 pub fn prepare(process: &ProcessView<'static>, labels: Option<OwnedFd>) -> Result<Ready> {
+    // It takes effect with execve, that of a startContainer hook too. Now, and then closed: what follows are paths of the container, some of them
+    // its own choice, and no descriptor of the host may be left for them to lead to (CVE-2024-21626).
+    process::set_label(process, labels.as_ref().map(AsFd::as_fd))?;
+    drop(labels);
     limit::schedule(process)?;
     let umask = rustix::fs::Mode::from_raw_mode(process.umask);
     rustix::process::umask(umask);
@@ -33,7 +35,7 @@ pub fn prepare(process: &ProcessView<'static>, labels: Option<OwnedFd>) -> Resul
     let cwd = cwd::enter(process)?;
     // A program that is not there has to fail `create`: managers tell their users so by its exit code.
     let program = program::find(process)?;
-    Ok(Ready { program, cwd, labels })
+    Ok(Ready { program, cwd })
 }
 
 /// Gives up every right that the workload is not to have, and becomes it. A seccomp listener goes to `starter`.
@@ -49,8 +51,6 @@ pub fn execute(
     for (index, rlimit) in process.rlimits.iter().enumerate() {
         limit::set(&rlimit).index(index as u32)?;
     }
-    // As long as the write is a privileged one; it takes effect with execve.
-    process::set_label(process, ready.labels.as_ref().map(AsFd::as_fd))?;
     // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go (seccomp(2)).
     if !process.no_new_privileges {
         seccomp::install(starter, process)?;
