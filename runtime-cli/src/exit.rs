@@ -50,7 +50,10 @@ impl Failure {
     /// The exit code for a failure of `command`.
     pub(crate) fn code(&self, command: Option<&str>) -> u8 {
         match (command, self) {
-            (Some("exec"), Self::Runtime(_) | Self::Other(_)) => EXEC_FAILED,
+            // A value that is none is as good as a process that cannot be; only the form of the line is usage.
+            (Some("exec"), Self::Runtime(_) | Self::Other(_) | Self::Usage(_, None, _)) => {
+                EXEC_FAILED
+            }
             _ => FAILED,
         }
     }

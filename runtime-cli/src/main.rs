@@ -13,6 +13,7 @@ mod notify;
 mod relay;
 mod root;
 mod signal;
+mod sys;
 mod terminal;
 mod trace;
 
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
     let line = Line::read(args);
     let (log, understood) = Log::new(&line.global);
     let command = line.command.as_deref().and_then(std::ffi::OsStr::to_str).map(str::to_owned);
-    match understood.and_then(|()| run(line, &program, &log)) {
+    let ready = understood.and_then(|()| sys::keep_children());
+    match ready.and_then(|()| run(line, &program, &log)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             log.failure(&failure.line(command.as_deref()));

@@ -146,10 +146,8 @@ fn joins_every_hierarchy_dies_and_leaves_nothing() {
     assert_eq!(cgroup.record.processes().unwrap(), [child.id() as i32]);
     assert!(!cgroup.record.is_empty_or_missing().unwrap());
     assert!(!cgroup.record.frozen().unwrap());
-    assert_eq!(
-        cgroup.record.join(&Below::default()).unwrap().tasks().len(),
-        prepared.tasks().len()
-    );
+    let joined = cgroup.record.join(&Below::default()).unwrap();
+    assert_eq!(joined.tasks().len(), prepared.tasks().len());
     cgroup.record.kill_all().unwrap();
     cgroup.record.destroy().unwrap();
     assert!(!child.wait().unwrap().success());

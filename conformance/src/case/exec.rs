@@ -49,6 +49,12 @@ pub(super) const CASES: &[Case] = &[
         bundle_changed,
     )
     .known("runc 1.1 reads the base process from the bundle"),
+    Case::new(
+        "exec/children-ignored",
+        "a caller that ignores SIGCHLD still hears the exit code",
+        CODES,
+        children_ignored,
+    ),
 ];
 
 /// A running container with these changes.
@@ -311,5 +317,13 @@ fn bundle_changed(lab: &Lab) -> Result {
     fs::write(container.bundle.folder.join("config.json"), "{}")?;
     let facts = facts(lab, &container, &[])?;
     ensure!(facts["env"].to_string().contains("TERM=xterm"), "the environment of its making");
+    Ok(())
+}
+
+fn children_ignored(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    let ignore = ["sh", "-c", "trap '' CHLD; exec \"$0\" \"$@\""];
+    let done = exec(lab, &container, &[], &["/probe", "exit", "7"]).wrap(ignore).run()?;
+    ensure_eq!(done.code, Some(7), "exit code");
     Ok(())
 }

@@ -23,6 +23,19 @@ pub(super) const CASES: &[Case] = &[
     Case::new("exec/flags", "flags change the configured process", MANUAL, flags),
     Case::new("exec/user-alone", "--user UID changes the uid only", USER, user_alone),
     Case::new("exec/user-strict", "what is not a number is no user", USER, user_strict),
+    Case::new(
+        "exec/capabilities-default",
+        "a file that says nothing of capabilities means the container's",
+        MANUAL,
+        capabilities_default,
+    ),
+    Case::new(
+        "exec/rlimits-default",
+        "a file that says nothing of limits means the container's",
+        MANUAL,
+        rlimits_default,
+    )
+    .known("runc 1.1 sets none then"),
 ];
 
 fn process_file(lab: &Lab) -> Result {
@@ -146,7 +159,30 @@ fn user_alone(lab: &Lab) -> Result {
 fn user_strict(lab: &Lab) -> Result {
     let container = sleeper(lab, |_| {})?;
     for bad in ["root", "1x", "x1", "-1", "1:x", "1:", "0x1", "1:2:3", "99999999999999999999"] {
-        exec(lab, &container, &["--user", bad], &["/probe", "exit", "0"]).run()?.refused()?;
+        exec(lab, &container, &["--user", bad], &["/probe", "exit", "0"]).run()?.fails(255, "")?;
     }
+    Ok(())
+}
+
+/// A process that says no more than it has to.
+fn bare() -> Value {
+    json!({ "args": ["/probe", "facts"], "cwd": "/" })
+}
+
+fn capabilities_default(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    let facts = facts_of(lab, &container, &bare())?;
+    // CAP_KILL, CAP_NET_BIND_SERVICE and CAP_AUDIT_WRITE.
+    let bounding = facts["capabilities"]["bounding"].as_str().map(hexadecimal);
+    ensure_eq!(bounding, Some(0x2000_0420), "bounding set");
+    Ok(())
+}
+
+fn rlimits_default(lab: &Lab) -> Result {
+    let container = sleeper(lab, |config| {
+        config["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "hard": 88, "soft": 88 }]);
+    })?;
+    let facts = facts_of(lab, &container, &bare())?;
+    ensure_eq!(facts["rlimits"]["RLIMIT_NOFILE"], json!({ "soft": 88, "hard": 88 }), "limit");
     Ok(())
 }

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::Case;
 use super::exec::{exec, sleeper};
+use crate::harness::call::Running;
 use crate::harness::container::PATIENCE;
-use crate::harness::{Exit, Lab, Result, ensure, ensure_eq, event, process};
+use crate::harness::{Container, Exit, Lab, Result, ensure, ensure_eq, event, process};
 
 const MANUAL: &str = "runc-pause(8), runc-resume(8)";
 
@@ -23,6 +24,12 @@ pub(super) const CASES: &[Case] = &[
         "--ignore-paused: it runs after resume",
         "runc-exec(8)",
         exec_ignored,
+    ),
+    Case::new(
+        "pause/exec-killed",
+        "a process that dies before its program is a failure: 255 and no pid file",
+        "runc-exec(8); conmon knows a failed exec by the absence of the pid file",
+        exec_killed,
     ),
     Case::new(
         "pause/exec-caller-killed",
@@ -78,15 +85,18 @@ fn exec_ignored(lab: &Lab) -> Result {
     Ok(())
 }
 
-fn exec_caller_killed(lab: &Lab) -> Result {
-    let container = sleeper(lab, |_| {})?;
-    container.call("pause").run()?.ok()?;
-    let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
-    let caller = exec(lab, &container, &["--ignore-paused"], &script).spawn()?;
+/// A call of `exec` into a paused container, once its process is frozen there on its way to the program.
+fn held<'l>(
+    lab: &'l Lab,
+    container: &Container<'_>,
+    flags: &[&str],
+    program: &[&str],
+) -> Result<(Running<'l>, i32)> {
+    let flags: Vec<&str> = ["--ignore-paused"].iter().chain(flags).copied().collect();
+    let call = exec(lab, container, &flags, program).spawn()?;
     let init = container.pid()?;
-    // Frozen as soon as it is in the cgroup: it cannot go on before its caller is dead.
     let end = std::time::Instant::now() + PATIENCE;
-    let other = loop {
+    loop {
         let listed = lab.call(["ps", "--format", "json", &container.id]).run()?.ok()?.json()?;
         let pids = listed.as_array().into_iter().flatten().filter_map(|pid| pid.as_i64());
         // In the container's pid namespace: who makes it may be in the cgroup for a moment, too.
@@ -95,15 +105,38 @@ fn exec_caller_killed(lab: &Lab) -> Result {
             *pid != init && ids.split_whitespace().count() > 1
         };
         if let Some(pid) = pids.filter_map(|pid| i32::try_from(pid).ok()).find(inside) {
-            break process::handle(pid)?;
+            return Ok((call, pid));
         }
         ensure!(std::time::Instant::now() < end, "the process does not appear in the cgroup");
-    };
+    }
+}
+
+fn exec_caller_killed(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("pause").run()?.ok()?;
+    let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
+    let (caller, pid) = held(lab, &container, &[], &script)?;
+    let other = process::handle(pid)?;
     caller.kill()?;
     container.call("resume").run()?.ok()?;
     ensure!(event::readable(&other, PATIENCE)?, "the process goes on without its caller");
     process::reap_ended();
     exec(lab, &container, &[], &["/bin/cat", "/dev/shm/ran"]).run()?.refused().map(drop)
+}
+
+fn exec_killed(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("pause").run()?.ok()?;
+    let file = lab.folder.join("exec.pid");
+    let word = file.to_string_lossy().into_owned();
+    let flags = ["--detach", "--pid-file", &word];
+    let (call, pid) = held(lab, &container, &flags, &["/probe", "sleep"])?;
+    process::kill(pid);
+    container.call("resume").run()?.ok()?;
+    call.finish()?.fails(255, "")?;
+    ensure!(!file.exists(), "a pid file is left");
+    ensure_eq!(container.status()?, "running", "status of the container");
+    Ok(())
 }
 
 fn kill(lab: &Lab) -> Result {

@@ -78,16 +78,17 @@ impl OomNotices {
     /// read(2) failed.
     pub fn take(&mut self) -> Result<bool> {
         let mut bytes = [0_u8; 4096];
-        match rustix::io::retry_on_intr(|| rustix::io::read(&self.notifier, &mut bytes)) {
-            Ok(_) => {}
-            Err(Errno::AGAIN) => return Ok(false),
+        let told = match rustix::io::retry_on_intr(|| rustix::io::read(&self.notifier, &mut bytes))
+        {
+            Ok(_) => true,
+            Err(Errno::AGAIN) => false,
             Err(errno) => return Err(errno).call(|| "read(oom notices)"),
-        }
+        };
         if self.control.is_some() {
             // v1 tells before it has chosen a process, and once more when the cgroup is removed.
-            return Ok(self.record.oom_kills().is_some());
+            return Ok(told && self.record.oom_kills().is_some());
         }
-        // v2 tells of other changes of the file, too.
+        // v2 tells of other changes of the file, too, and of this one perhaps later than of init's end.
         let kills = self.record.oom_kills().unwrap_or(self.seen);
         let new = kills > self.seen;
         self.seen = kills;

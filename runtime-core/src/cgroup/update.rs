@@ -110,6 +110,7 @@ fn before(name: &str, value: &str, text: &str) -> Vec<String> {
             let line = text.lines().find(|line| line.split_whitespace().next() == Some(device));
             let none = match name {
                 "io.max" => "rbps=max wbps=max riops=max wiops=max",
+                "io.latency" => "target=0",
                 _ => "0",
             };
             vec![line.map_or_else(|| format!("{device} {none}"), str::to_owned)]
@@ -120,7 +121,12 @@ fn before(name: &str, value: &str, text: &str) -> Vec<String> {
         }
         // An empty list takes a line feed (cgroup-v2, cpuset.cpus).
         None if text.trim().is_empty() => vec!["\n".into()],
-        None => text.lines().take(1).map(str::to_owned).collect(),
+        None => {
+            // Of a file of several lines, `rdma.max`, the one with the same key.
+            let key = |line: &str| line.split_whitespace().next().map(str::to_owned);
+            let same = text.lines().find(|line| key(line) == key(value));
+            same.or_else(|| text.lines().next()).map(str::to_owned).into_iter().collect()
+        }
     }
 }
 
@@ -149,6 +155,9 @@ mod tests {
             before("io.max", "8:0 rbps=1", ""),
             ["8:0 rbps=max wbps=max riops=max wiops=max"]
         );
+        let rdma = "mlx4_0 hca_handle=2\nmlx4_1 hca_handle=max\n";
+        assert_eq!(before("rdma.max", "mlx4_1 hca_handle=9", rdma), ["mlx4_1 hca_handle=max"]);
+        assert_eq!(before("io.latency", "8:0 target=5", ""), ["8:0 target=0"]);
         let throttle = "8:0 7\n8:16 9\n";
         assert_eq!(before("blkio.throttle.read_bps_device", "8:16 1", throttle), ["8:16 9"]);
         assert_eq!(before("blkio.throttle.read_bps_device", "9:1 1", throttle), ["9:1 0"]);

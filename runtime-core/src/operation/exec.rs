@@ -54,18 +54,20 @@ pub(crate) fn exec(
     let below = Below::parse(&options.cgroups)?;
     let (entry, record) = store.peek(id)?;
     let (record, init) = target(&entry, record, options.ignore_paused)?;
-    let (spec, _) = crate::spec::parse(&entry.config()?)?;
-    let (plan, warnings) = plan(store, id, (&spec, process), &record, init.pid, options)?;
-
-    let wanted = plan.process.terminal.is_some();
-    let terminal = Terminal::open(wanted, options.console.as_ref(), options.detach)?;
-    let cgroups = record.cgroup.join(&below)?;
     let mut undo = Undo::new();
-    let made = run(&record, id, &init, plan, cgroups, (options, terminal), &mut undo);
-    match made {
-        Ok((child, terminal)) => {
+    let mut made = || {
+        let (spec, _) = crate::spec::parse(&entry.config()?)?;
+        let (plan, warnings) = plan(store, id, (&spec, process), &record, init.pid, options)?;
+        let wanted = plan.process.terminal.is_some();
+        let terminal = Terminal::open(wanted, options.console.as_ref(), options.detach)?;
+        let cgroups = record.cgroup.join(&below)?;
+        let made = run(&record, id, &init, plan, cgroups, (options, terminal), &mut undo);
+        made.map(|(child, terminal)| Made { child, warnings, terminal })
+    };
+    match made() {
+        Ok(made) => {
             undo.disarm();
-            Ok(Made { child, warnings, terminal })
+            Ok(made)
         }
         // The end of the container, whatever it has let fail, is what its caller has to know.
         Err(error) if error.kind() != ErrorKind::WrongState && has_ended(&init) => {
@@ -129,12 +131,9 @@ fn plan(
         preserve_fds: options.preserve_fds,
         console: options.console.as_ref(),
     };
+    let process = confined(process, spec.process().as_ref());
     let mut process =
-        lower::lower_process(process, spec, &host, &handed, &namespaces, &mut warnings)?;
-    if process.oom_score_adj.is_none() {
-        let first = spec.process().as_ref();
-        process.oom_score_adj = first.and_then(|first| first.oom_score_adj());
-    }
+        lower::lower_process(&process, spec, &host, &handed, &namespaces, &mut warnings)?;
     // Always the container's own filter: no process of it may do more than the others.
     if let Some(profile) = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()) {
         let no_new_privileges = process.no_new_privileges;
@@ -149,6 +148,30 @@ fn plan(
         process,
     };
     Ok((plan, warnings))
+}
+
+/// The process with what holds for all of the container's where it says nothing of its own, as runc has it: labels,
+/// capabilities, limits, and the OOM score adjustment.
+fn confined(process: &Process, first: Option<&Process>) -> Process {
+    let mut process = process.clone();
+    let Some(first) = first else { return process };
+    let is_said = |label: &Option<String>| label.as_ref().is_some_and(|label| !label.is_empty());
+    if !is_said(process.apparmor_profile()) {
+        process.set_apparmor_profile(first.apparmor_profile().clone());
+    }
+    if !is_said(process.selinux_label()) {
+        process.set_selinux_label(first.selinux_label().clone());
+    }
+    if process.capabilities().is_none() {
+        process.set_capabilities(first.capabilities().clone());
+    }
+    if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
+        process.set_rlimits(first.rlimits().clone());
+    }
+    if process.oom_score_adj().is_none() {
+        process.set_oom_score_adj(first.oom_score_adj());
+    }
+    process
 }
 
 /// Makes the process and serves it until it is the workload.
@@ -175,9 +198,8 @@ fn run<'a>(
         trees: Vec::new(),
         root: root.as_ref().map_or(-1, number),
     };
-    let preserve = options.listen_fds + options.preserve_fds;
     let work = Work::Exec(plan);
-    let stubbed = born(record, init, &work, &cgroups, &theirs, (fds, preserve))?;
+    let stubbed = born((record, init, options), &work, &cgroups, &theirs, fds)?;
     // Only the new process may hold its end, or its death would not end the link.
     drop(theirs);
 
@@ -198,12 +220,11 @@ fn run<'a>(
 
 /// Clones the process, into the container's cgroup where that is one of cgroup2.
 fn born(
-    record: &Record,
-    init: &Init,
+    (record, init, options): (&Record, &Init, &ExecOptions),
     work: &Work,
     cgroups: &Prepared,
     link: &OwnedFd,
-    (fds, preserve): (Fds, u32),
+    fds: Fds,
 ) -> Result<Stubbed> {
     let mut birth = Birth {
         namespaces: 0,
@@ -211,11 +232,16 @@ fn born(
         link: link.as_fd(),
         wait_for_maps: false,
         fds,
-        preserve,
+        preserve: options.listen_fds + options.preserve_fds,
     };
     match spawn::spawn(work, &birth) {
-        // A container that manages cgroups itself has left its own to the controllers.
-        Err(error) if error.errno() == Some(libc::EBUSY) && birth.cgroup.is_some() => {
+        // A container that manages cgroups itself has left its own to the controllers. Who names a cgroup gets that
+        // one or none.
+        Err(error)
+            if error.errno() == Some(libc::EBUSY)
+                && birth.cgroup.is_some()
+                && options.cgroups.is_empty() =>
+        {
             let actual = record.cgroup.unified_of(init.pid)?;
             birth.cgroup = Some(actual.as_fd());
             spawn::spawn(work, &birth)

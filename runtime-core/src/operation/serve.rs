@@ -158,12 +158,16 @@ fn died(pidfd: &OwnedFd, record: &Record) -> Error {
             "container init was OOM-killed (memory limit too low?)",
         );
     }
+    ended("container init", pidfd)
+}
+
+fn ended(who: &str, pidfd: &OwnedFd) -> Error {
     let how = match reap(pidfd) {
         Ok(Some(Exit::Code(code))) => format!("exited with status {code}"),
         Ok(Some(Exit::Signal(signal))) => format!("was killed by signal {signal}"),
         Ok(None) | Err(_) => "is gone".to_owned(),
     };
-    Error::new(ErrorKind::InitDied, format!("container init {how} without a report"))
+    Error::new(ErrorKind::InitDied, format!("{who} {how} without a report"))
 }
 
 /// Serves init from its start until it is the workload: then execve has closed its end.
@@ -188,23 +192,29 @@ pub(crate) fn until_started(
     }
 }
 
-/// Serves a further process until it is the workload.
+/// Serves a further process until it is the workload. The end of the link says so only when it was told to go on:
+/// before, it is the end of the process.
 pub(crate) fn until_executed(
     child: &mut Child,
     record: &Record,
     id: &ContainerId,
     undo: &mut Undo<'_>,
 ) -> Result<()> {
+    let mut told = false;
     loop {
         let message = child.link.receive()?;
         match (message.kind, message.fd) {
             (Some(ToCaller::Joined), Some(pidfd)) => adopt(child, pidfd, undo)?,
-            (Some(ToCaller::Ready), _) => child.link.send(ToInit::Start)?,
+            (Some(ToCaller::Ready), _) => {
+                child.link.send(ToInit::Start)?;
+                told = true;
+            }
             (Some(ToCaller::SeccompListener), Some(listener)) => {
                 send_listener(record, id, (child.pid, "running"), &listener)?;
             }
             (Some(ToCaller::Failed), _) => return Err(report::error(&message.body)),
-            (None, _) => return Ok(()),
+            (None, _) if told => return Ok(()),
+            (None, _) => return Err(ended("the process", &child.pidfd)),
             (Some(other), _) => {
                 return Err(Error::new(ErrorKind::Os, format!("init said {other:?} out of turn")));
             }

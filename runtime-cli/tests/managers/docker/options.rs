@@ -176,9 +176,9 @@ pub(crate) const OPTIONS: &[Line] = &[
     },
     Line {
         name: "--workdir",
-        typed: "docker run --rm --workdir /work/dir box pwd",
+        typed: "docker run --rm --workdir /not/there box pwd",
         code: 0,
-        says: "/work/dir\n",
+        says: "/not/there\n",
     },
     Line {
         name: "--env",
