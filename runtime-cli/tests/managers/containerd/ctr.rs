@@ -52,6 +52,15 @@ impl Daemon {
             .args(&[image::NAME, id])
             .args(program)
     }
+
+    /// `ctr task exec` in a task of this test.
+    pub(crate) fn exec(&self, options: &[&str], id: &str, program: &[&str]) -> Ctr {
+        self.ctr(["task", "exec", "--fifo-dir"])
+            .arg(self.path("fifo"))
+            .args(options)
+            .arg(id)
+            .args(program)
+    }
 }
 
 impl Ctr {

@@ -1,5 +1,7 @@
 //! What is done to a task that runs.
 
+use std::fs;
+
 use serde_json::Value;
 
 use super::checks::{delete, ended, status};
@@ -13,9 +15,7 @@ pub(crate) fn exec_pause_metrics(runtime: Runtime) {
     let events = Events::subscribe(&daemon);
     daemon.run(&["--detach", "--null-io"], "box", &["sleep", "1000"]).succeeds();
 
-    let exec = |id: &str, program: &[&str]| {
-        daemon.ctr(["task", "exec", "--exec-id", id, "box"]).args(program).ends()
-    };
+    let exec = |id: &str, program: &[&str]| daemon.exec(&["--exec-id", id], "box", program).ends();
     assert_eq!(
         exec("first", &["sh", "-c", "echo in; echo err >&2; exit 5"]),
         ended(5, "in\n", "err\n")
@@ -24,14 +24,12 @@ pub(crate) fn exec_pause_metrics(runtime: Runtime) {
     assert_ne!(missing.code, Some(0), "{missing:?}");
     let phrase = "executable file not found in $PATH";
     assert!(missing.stderr.contains(phrase), "{phrase:?} in {missing:?}");
-    let user =
-        ["task", "exec", "--exec-id", "third", "--user", "1000:1000", "--cwd", "/tmp", "box"];
-    let user = daemon.ctr(user).args(&["sh", "-c", "id -u; id -g; pwd"]).succeeds();
+    let options = ["--exec-id", "third", "--user", "1000:1000", "--cwd", "/tmp"];
+    let user = daemon.exec(&options, "box", &["sh", "-c", "id -u; id -g; pwd"]).succeeds();
     assert_eq!(user, "1000\n1000\n/tmp\n");
 
-    daemon
-        .ctr(["task", "exec", "--exec-id", "fourth", "--detach", "box", "sleep", "500"])
-        .succeeds();
+    let options = ["--exec-id", "fourth", "--detach"];
+    daemon.exec(&options, "box", &["sleep", "500"]).succeeds();
     let processes = daemon.ctr(["task", "ps", "box"]).succeeds();
     assert_eq!(processes.lines().count(), 3, "a head and two processes: {processes}");
 
@@ -53,5 +51,10 @@ pub(crate) fn exec_pause_metrics(runtime: Runtime) {
     // Of the task, not of what was executed in it.
     while events.wait_for("/tasks/exit", "box")["id"] != "box" {}
     delete(&daemon, "box", 137);
+    // A detached ctr leaves the FIFOs of what it has executed; no others may be there.
+    for entry in fs::read_dir(daemon.path("fifo")).expect("FIFOs").flatten() {
+        fs::remove_file(entry.path().join("fourth-stdin")).expect("the FIFOs of `fourth`");
+        fs::remove_dir_all(entry.path()).expect("their directory");
+    }
     leftovers::none(&daemon);
 }

@@ -1,30 +1,20 @@
 //! One containerd with the CRI plugin, everything private to a test, configured by the page that users read.
 
-use std::fs::File;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-
-use rustix::process::Signal;
 
 use crate::support::Runtime;
 use crate::support::image;
 use crate::support::lines::{needs, no_cgroups_below, snippet};
 use crate::support::private::Private;
-use crate::support::process::{DEADLINE, Handle};
+use crate::support::server::Server;
 
 /// The image of the process that holds a pod's namespaces.
 pub(crate) const PAUSE: &str = "localhost/pause:test";
 
-/// A running containerd. Dropping it ends it.
+/// A running containerd.
 #[derive(Debug)]
-pub(crate) struct Daemon {
-    place: Private,
-    parent: String,
-    child: Child,
-}
+pub(crate) struct Daemon(Server);
 
 impl Daemon {
     /// Starts it, waits until it answers, and imports the images.
@@ -37,22 +27,15 @@ impl Daemon {
         place.write("config.toml", &configuration(&place, runtime));
         std::fs::create_dir(place.path("cni")).expect("a directory");
         place.write("cni/10-net.conflist", NETWORK);
-        let log = File::create(place.path("log")).expect("log file");
-        let child = place
-            .command("containerd")
-            .args(["--log-level", "warn", "--config"])
-            .arg(place.path("config.toml"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("log file"))
-            .stderr(log)
-            .spawn()
-            .expect("containerd starts");
-        let daemon = Self { place, parent, child };
-        daemon.wait_until_it_answers();
-        let pause = daemon.place.path("pause.tar");
+        let mut command = place.command("containerd");
+        command.args(["--log-level", "warn", "--config"]).arg(place.path("config.toml"));
+        let socket = place.path("containerd.sock");
+        let daemon = Self(Server::start(place, parent, command, socket));
+        let pause = daemon.0.place.path("pause.tar");
         image::write_as(&pause, PAUSE, &["sleep", "1000000"]).expect("image archive");
         for archive in ["busybox.tar", "pause.tar"] {
             let imported = daemon
+                .0
                 .place
                 .command("ctr")
                 .arg("--address")
@@ -65,68 +48,31 @@ impl Daemon {
         daemon
     }
 
-    fn wait_until_it_answers(&self) {
-        let until = Instant::now() + DEADLINE;
-        let process = Handle::open(self.child.id()).expect("containerd is our child");
-        while UnixStream::connect(self.socket()).is_err() {
-            // Also the pause between two tries: the end of containerd is what may come instead.
-            let ended = process.wait(Instant::now() + Duration::from_millis(50));
-            assert!(
-                !ended && Instant::now() < until,
-                "containerd does not listen:\n{}",
-                self.log()
-            );
-        }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.place.path("log")).unwrap_or_default()
-    }
-
     pub(crate) fn socket(&self) -> PathBuf {
-        self.place.path("containerd.sock")
+        self.0.place.path("containerd.sock")
     }
 
     /// The cgroup that pods are made in.
     pub(crate) fn parent(&self) -> &str {
-        &self.parent
+        &self.0.parent
     }
 
     /// A directory for the logs of pods.
     pub(crate) fn logs(&self) -> PathBuf {
-        self.place.path("logs")
+        self.0.place.path("logs")
     }
 
-    /// Fails when anything of a pod or container is left: state of the runtime, mounts, cgroups.
+    /// Fails when anything of a pod or container is left: state of the runtime, mounts, cgroups, shims.
     pub(crate) fn nothing_left(&self) {
         let look = r#"ls runtime/k8s.io 2>/dev/null; grep -c "$PWD\|/cni-" /proc/self/mountinfo"#;
-        let output = self.place.command("sh").args(["-c", look]).output().expect("a shell");
+        let output = self.0.place.command("sh").args(["-c", look]).output().expect("a shell");
         assert_eq!(
             String::from_utf8_lossy(&output.stdout),
             "0\n",
             "state of containers, and mounts"
         );
-        no_cgroups_below(&self.parent, None);
-    }
-
-    fn stop(&mut self) {
-        if let Some(handle) = Handle::open(self.child.id()) {
-            handle.signal(Signal::TERM);
-            if !handle.wait(Instant::now() + DEADLINE) {
-                handle.signal(Signal::KILL);
-            }
-        }
-        self.child.wait().expect("containerd is our child");
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("--- containerd's log ---\n{}\n---", self.log());
-        }
-        self.stop();
-        self.place.sweep(&self.parent);
+        no_cgroups_below(&self.0.parent, None);
+        self.0.place.no_processes();
     }
 }
 

@@ -14,7 +14,7 @@ mod checks {
 
     /// One dockerd for all lines: it takes longer to start than most of them.
     pub(crate) fn run_and_build(runtime: Runtime) {
-        let mut daemon = daemon::Daemon::start(&runtime);
+        let daemon = daemon::Daemon::start(&runtime);
         let who = format!("docker with {}", runtime.name());
         play(&who, lines::LINES, daemon.place(), &daemon.environment());
         play(&who, options::OPTIONS, daemon.place(), &daemon.environment());

@@ -17,5 +17,6 @@ mod checks {
         play(&who, lines::LINES, home.place(), &home.environment());
         play(&who, lines::NOTHING_LEFT, home.place(), &home.environment());
         no_cgroups_below(home.parent(), None);
+        home.place().no_processes();
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod image;
 pub(crate) mod lines;
 pub(crate) mod private;
 pub(crate) mod process;
+pub(crate) mod server;
 
 use std::path::PathBuf;
 

@@ -29,8 +29,8 @@ impl Private {
         image::write(&directory.path().join("busybox.tar")).expect("image archive");
         let mut holder = Command::new("unshare")
             .args(["--mount", "--net", "--propagation", "private", "sh", "-c"])
-            // /run/netns is where managers keep the names of network namespaces.
-            .arg("mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && ip link set lo up && echo ready && exec sleep infinity")
+            // Where managers keep the names of network namespaces, and CNI plugins the addresses of pods.
+            .arg("for d in /run/netns /var/lib/cni; do mkdir -p $d && mount -t tmpfs tmpfs $d; done && ip link set lo up && echo ready && exec sleep infinity")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -59,6 +59,20 @@ impl Private {
     /// A path in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Fails when a shim or conmon, which is told of the directory, has not ended soon after its container.
+    pub(crate) fn no_processes(&self) {
+        let until = Instant::now() + DEADLINE;
+        let monitors = ["containerd-shim", "/conmon"];
+        let directory = self.directory().display().to_string();
+        for (pid, seen) in live() {
+            let monitor = monitors.iter().any(|name| seen.command.contains(name));
+            if monitor && seen.command.contains(&directory) {
+                let ended = Handle::open(pid).is_none_or(|handle| handle.wait(until));
+                assert!(ended, "process {pid} is left: {}", seen.command);
+            }
+        }
     }
 
     /// Ends what a test, perhaps a failed one, has left: processes in that cgroup, and those that were told of the
