@@ -1,7 +1,7 @@
 //! The command line: one description of every command and flag, and a parser that follows it.
 //!
-//! What is described here is all there is: parsing, `--help` and the suggestions after a typing error
-//! read the same tables. The grammar is the one that callers of runc rely on: `--flag VALUE`,
+//! What is described here is all there is: parsing, `--help`, the suggestions after a typing error, the manual
+//! pages and the completions of the shells (`manual/`) come from the same tables. The grammar is the one that callers of runc rely on: `--flag VALUE`,
 //! `--flag=VALUE`, `--flag`, `--flag=true`, and a single dash for long flags too (`-no-subreaper`),
 //! because go-runc writes them so. Flags may follow the operands, as in runc, except where the operands are a
 //! command line themselves (`exec`).
@@ -19,7 +19,7 @@ use crate::exit::Failure;
 pub(crate) struct Flag {
     pub(crate) long: &'static str,
     pub(crate) short: Option<char>,
-    /// The name of the value; a flag without one is a boolean.
+    /// The name of the value, or all its words with a bar between them; a flag without one is a boolean.
     pub(crate) value: Option<&'static str>,
     pub(crate) help: &'static str,
     /// Accepted, but not worth a line of help: it exists for callers that pass it.
@@ -85,25 +85,25 @@ pub(crate) const GLOBAL: &[Flag] = &[
         "FILE",
         "append messages to FILE instead of writing them to stderr; file:FILE means the same",
     ),
-    Flag::with("log-format", "FORMAT", "text or json (default: text)"),
+    Flag::with("log-format", "text|json", "form of the messages (default: text)"),
     Flag::with(
         "log-level",
-        "LEVEL",
-        "error, warning, info or debug (default: warning, and error with --log)",
+        "error|warning|info|debug",
+        "the least important messages to write (default: warning, and error with --log)",
     ),
     Flag::switch("debug", "the same as --log-level debug"),
     Flag::switch("systemd-cgroup", "let systemd make the cgroup (not available yet)"),
     Flag::with(
         "rootless",
-        "WHEN",
-        "ignore missing cgroup permissions: true (not available yet), false or auto (default: auto)",
+        "true|false|auto",
+        "ignore missing cgroup permissions; true is not available yet (default: auto)",
     ),
     Flag::with("criu", "PATH", "accepted and ignored").hidden(),
     HELP,
     Flag::switch("version", "print the version").short('v'),
 ];
 
-const HELP: Flag = Flag::switch("help", "show help").short('h');
+pub(crate) const HELP: Flag = Flag::switch("help", "show help").short('h');
 
 /// What was given for the flags of one table, and the operands.
 #[derive(Debug, Default)]

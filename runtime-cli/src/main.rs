@@ -9,6 +9,8 @@ mod exit;
 mod foreground;
 mod help;
 mod log;
+#[cfg(test)]
+mod manual;
 mod notify;
 mod relay;
 mod root;
@@ -74,17 +76,18 @@ fn run(mut line: Line, program: &OsStr, log: &Log) -> Result<u8, Failure> {
     (command.run)(&Call { global: &global, given: &given, log })
 }
 
+const HELP: Syntax = Syntax {
+    name: "help",
+    operands: "[command]",
+    count: 0..=1,
+    about: "show help",
+    description: "",
+    flags: &[],
+};
+
 /// `teu help [COMMAND]`.
 fn help_command(line: Line) -> Result<u8, Failure> {
-    const SYNTAX: Syntax = Syntax {
-        name: "help",
-        operands: "[command]",
-        count: 0..=1,
-        about: "show help",
-        description: "",
-        flags: &[],
-    };
-    let given = line.command(&SYNTAX)?;
+    let given = line.command(&HELP)?;
     let text = match given.operands.first() {
         None => program_help(),
         Some(name) => help::command(&find(name)?.syntax),

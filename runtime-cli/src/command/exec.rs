@@ -43,7 +43,7 @@ pub(super) const COMMAND: Command = Command {
             Flag::with("pid-file", "FILE", "write the pid of the process to FILE"),
             Flag::with("process-label", "LABEL", "SELinux label of the process"),
             Flag::with("apparmor", "PROFILE", "AppArmor profile of the process"),
-            Flag::switch("no-new-privs", "execve gives it no further privileges"),
+            Flag::switch("no-new-privs", "no further privileges by execve"),
             Flag::with("cap", "NAME", "a further capability (may be repeated)").short('c'),
             PRESERVE_FDS,
             Flag::with(

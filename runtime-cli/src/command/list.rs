@@ -15,7 +15,7 @@ pub(super) const COMMAND: Command = Command {
         about: "list the containers of the state root",
         description: "",
         flags: &[
-            Flag::with("format", "FORMAT", "table or json (default: table)").short('f'),
+            Flag::with("format", "table|json", "form of the list (default: table)").short('f'),
             Flag::switch("quiet", "print ids only").short('q'),
         ],
     },

@@ -20,7 +20,7 @@ pub(super) const COMMAND: Command = Command {
                       but makes nothing. The default id is \"plan\".",
         flags: &[
             BUNDLE,
-            Flag::with("format", "FORMAT", "text or json (default: text)").short('f'),
+            Flag::with("format", "text|json", "form of the plan (default: text)").short('f'),
             CONSOLE_SOCKET,
             PIDFD_SOCKET,
             PID_FILE,

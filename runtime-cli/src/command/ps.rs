@@ -13,7 +13,7 @@ pub(super) const COMMAND: Command = Command {
         count: 1..=usize::MAX,
         about: "list the processes of a container",
         description: "The table is what ps(1) of the host says of them, with -ef or the options given.",
-        flags: &[Flag::with("format", "FORMAT", "table or json (default: table)").short('f')],
+        flags: &[Flag::with("format", "table|json", "form of the list (default: table)").short('f')],
     },
     run,
 };

@@ -4,9 +4,11 @@
 // A helper that cannot go on ends the test.
 #![allow(clippy::unwrap_used)]
 
+mod completion;
 mod foreground;
 mod host;
 mod output;
+mod page;
 mod terminal;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -80,8 +82,10 @@ fn version() {
 fn help_of_every_command_succeeds() {
     let program = ran(&mut teu(&["--help"]));
     assert_eq!((program.code, program.stderr.as_str()), (Some(0), ""));
-    let commands =
-        ["create", "run", "start", "state", "kill", "delete", "list", "spec", "features", "plan"];
+    let commands = [
+        "create", "run", "start", "exec", "pause", "resume", "ps", "update", "events", "state",
+        "kill", "delete", "list", "spec", "features", "plan",
+    ];
     for name in commands {
         assert!(program.stdout.contains(&format!("\n  {name} ")), "{name}");
         for args in [&[name, "--help"][..], &[name, "-h"], &["help", name]] {
