@@ -194,3 +194,14 @@ fn plan_makes_nothing() {
     assert!(!bundle.join("state").exists());
     assert!(!Path::new("/sys/fs/cgroup/pids").join(format!("teu-{id}")).exists());
 }
+
+#[test]
+fn the_null_device_of_the_streams_is_the_container_s() {
+    let dir = directory();
+    let script = "busybox stat -L -c %d:%i /proc/self/fd/0 /dev/null";
+    let Some(bundle) = bundle(dir.path(), script) else { return };
+    let out = run(&bundle, &[&id("null")]);
+    assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = out.stdout.lines().collect();
+    assert!(lines.len() == 2 && lines[0] == lines[1], "{lines:?}");
+}

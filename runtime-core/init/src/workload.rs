@@ -27,6 +27,7 @@ pub fn prepare(process: &ProcessView<'static>, labels: Option<OwnedFd>) -> Resul
     // its own choice, and no descriptor of the host may be left for them to lead to (CVE-2024-21626).
     process::set_label(process, labels.as_ref().map(AsFd::as_fd))?;
     drop(labels);
+    process::stdio::reopen_null()?;
     limit::schedule(process)?;
     let umask = rustix::fs::Mode::from_raw_mode(process.umask);
     rustix::process::umask(umask);

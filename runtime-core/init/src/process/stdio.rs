@@ -1,7 +1,7 @@
 //! Standard streams, and the terminal where there is one.
 
-use rustix::fd::BorrowedFd;
-use rustix::fs::{FileType, Uid, makedev};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, Mode, OFlags, Uid, makedev};
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, OutputModes, Winsize};
 use teu_wire::{FdsView, ProcessView, Step, TerminalView};
@@ -75,21 +75,55 @@ pub fn attach(fds: &FdsView<'_>, process: &ProcessView<'_>) -> Result<()> {
     Ok(())
 }
 
-/// /dev/null, or nothing at all: both belong to nobody.
+/// The null device, which belongs to nobody.
 fn is_null(stream: i32) -> bool {
-    rustix::fs::fstat(call::inherited(stream)).map_or(true, |stat| {
+    is_null_device(call::inherited(stream))
+}
+
+fn is_null_device(file: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| {
         FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
             && stat.st_rdev == makedev(1, 3)
     })
 }
 
+/// Opens the null device of the container in place of the caller's: what has no mount in the container cannot be
+/// found again by who looks for it there, criu(8) above all, and is a descriptor of the host. Where the container
+/// has no null device at its place, the caller's stays.
+///
+/// # Errors
+/// dup3(2) failed.
+pub fn reopen_null() -> Result<()> {
+    let mut null = None;
+    for stream in 0..3 {
+        if !is_null(stream) {
+            continue;
+        }
+        if null.is_none() {
+            null = open_null();
+        }
+        let Some(null) = &null else { return Ok(()) };
+        call::duplicate_to(null.as_fd(), stream).at(STEP, c"dup3", b"/dev/null")?;
+    }
+    Ok(())
+}
+
+/// The container's /dev/null. Looked at before it is opened: opening another device can have effects.
+fn open_null() -> Option<OwnedFd> {
+    let open = |how| rustix::fs::open(c"/dev/null", how | OFlags::CLOEXEC, Mode::empty()).ok();
+    let found = open(OFlags::PATH | OFlags::NOFOLLOW)?;
+    let null = || open(OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NOCTTY);
+    is_null_device(found.as_fd()).then(null).flatten()
+}
+
 /// The user can open its own streams again through /proc/self/fd.
 fn own(stream: BorrowedFd<'_>, uid: u32) -> Result<()> {
     match rustix::fs::fchown(stream, Some(Uid::from_raw(uid)), None) {
-        // What belongs to nobody of this user namespace, or cannot change, is used as it is.
-        Ok(()) | Err(Errno::PERM | Errno::ROFS | Errno::INVAL | Errno::OVERFLOW | Errno::NOSYS) => {
-            Ok(())
-        }
+        // What belongs to nobody of this user namespace, cannot change, or is closed, is used as it is.
+        Ok(())
+        | Err(
+            Errno::PERM | Errno::ROFS | Errno::INVAL | Errno::OVERFLOW | Errno::NOSYS | Errno::BADF,
+        ) => Ok(()),
         Err(errno) => Err(errno).at(STEP, c"fchown", b"standard stream"),
     }
 }
