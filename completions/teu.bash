@@ -1,12 +1,12 @@
 # Completion of bash for teu. Made from the tables of the command line by scripts/manuals.
 
-_teu_commands='create run start exec pause resume ps update events state kill delete list spec features plan help'
+_teu_commands='create run start exec pause resume ps update checkpoint restore events state kill delete list spec features plan help'
 _teu_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'
 
 # The flags of a command, or of the program.
 _teu_flags() {
     case $1 in
-        '') echo '--root --log --log-format --log-level --debug --systemd-cgroup --rootless -h --help -v --version' ;;
+        '') echo '--root --log --log-format --log-level --debug --systemd-cgroup --rootless --criu -h --help -v --version' ;;
         'create') echo '-b --bundle --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         'run') echo '-b --bundle --console-socket -d --detach --keep --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds -h --help' ;;
         'start') echo '-h --help' ;;
@@ -15,6 +15,8 @@ _teu_flags() {
         'resume') echo '-h --help' ;;
         'ps') echo '-f --format -h --help' ;;
         'update') echo '-r --resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit -h --help' ;;
+        'checkpoint') echo '--image-path --work-path --parent-path --leave-running --tcp-established --tcp-skip-in-flight --link-remap --ext-unix-sk --shell-job --lazy-pages --status-fd --page-server --file-locks --pre-dump --manage-cgroups-mode --empty-ns --auto-dedup -h --help' ;;
+        'restore') echo '-b --bundle --console-socket --image-path --work-path -d --detach --pid-file --tcp-established --tcp-close --ext-unix-sk --shell-job --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --lazy-pages --lsm-profile --lsm-mount-context --no-pivot -h --help' ;;
         'events') echo '--interval --stats -h --help' ;;
         'state') echo '-h --help' ;;
         'kill') echo '-a --all -h --help' ;;
@@ -35,6 +37,7 @@ _teu_value() {
         :--log-format) echo 'text json' ;;
         :--log-level) echo 'error warning info debug' ;;
         :--rootless) echo 'true false auto' ;;
+        :--criu) echo nothing ;;
         create:-b | create:--bundle) echo directory ;;
         create:--console-socket) echo file ;;
         create:--pidfd-socket) echo file ;;
@@ -74,6 +77,22 @@ _teu_value() {
         update:--memory-reservation) echo nothing ;;
         update:--memory-swap) echo nothing ;;
         update:--pids-limit) echo nothing ;;
+        checkpoint:--image-path) echo directory ;;
+        checkpoint:--work-path) echo directory ;;
+        checkpoint:--parent-path) echo directory ;;
+        checkpoint:--status-fd) echo nothing ;;
+        checkpoint:--page-server) echo nothing ;;
+        checkpoint:--manage-cgroups-mode) echo 'soft full strict ignore' ;;
+        checkpoint:--empty-ns) echo nothing ;;
+        restore:-b | restore:--bundle) echo directory ;;
+        restore:--console-socket) echo file ;;
+        restore:--image-path) echo directory ;;
+        restore:--work-path) echo directory ;;
+        restore:--pid-file) echo file ;;
+        restore:--manage-cgroups-mode) echo 'soft full strict ignore' ;;
+        restore:--empty-ns) echo nothing ;;
+        restore:--lsm-profile) echo nothing ;;
+        restore:--lsm-mount-context) echo nothing ;;
         events:--interval) echo nothing ;;
         list:-f | list:--format) echo 'table json' ;;
         spec:-b | spec:--bundle) echo directory ;;
@@ -140,7 +159,7 @@ _teu() {
         case $command:$operands in
             help:0) words=$_teu_commands ;;
             kill:1) words=$_teu_signals ;;
-            start:0 | exec:0 | pause:0 | resume:0 | ps:0 | update:0 | events:0 | state:0 | kill:0 | delete:0) words=$(_teu_containers "${COMP_WORDS[0]}" "$root") ;;
+            start:0 | exec:0 | pause:0 | resume:0 | ps:0 | update:0 | checkpoint:0 | events:0 | state:0 | kill:0 | delete:0) words=$(_teu_containers "${COMP_WORDS[0]}" "$root") ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

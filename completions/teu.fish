@@ -3,7 +3,7 @@
 # Whether the word after a flag is its value.
 function __teu_takes_value -a command flag
     switch "$command:$flag"
-        case ':--root' ':--log' ':--log-format' ':--log-level' ':--rootless'
+        case ':--root' ':--log' ':--log-format' ':--log-level' ':--rootless' ':--criu'
             return 0
         case 'create:-b' 'create:--bundle' 'create:--console-socket' 'create:--pidfd-socket' 'create:--pid-file' 'create:--preserve-fds'
             return 0
@@ -14,6 +14,10 @@ function __teu_takes_value -a command flag
         case 'ps:-f' 'ps:--format'
             return 0
         case 'update:-r' 'update:--resources' 'update:--blkio-weight' 'update:--cpu-period' 'update:--cpu-quota' 'update:--cpu-burst' 'update:--cpu-share' 'update:--cpu-rt-period' 'update:--cpu-rt-runtime' 'update:--cpu-idle' 'update:--cpuset-cpus' 'update:--cpuset-mems' 'update:--memory' 'update:--memory-reservation' 'update:--memory-swap' 'update:--pids-limit'
+            return 0
+        case 'checkpoint:--image-path' 'checkpoint:--work-path' 'checkpoint:--parent-path' 'checkpoint:--status-fd' 'checkpoint:--page-server' 'checkpoint:--manage-cgroups-mode' 'checkpoint:--empty-ns'
+            return 0
+        case 'restore:-b' 'restore:--bundle' 'restore:--console-socket' 'restore:--image-path' 'restore:--work-path' 'restore:--pid-file' 'restore:--manage-cgroups-mode' 'restore:--empty-ns' 'restore:--lsm-profile' 'restore:--lsm-mount-context'
             return 0
         case 'events:--interval'
             return 0
@@ -90,6 +94,7 @@ complete -c teu -n "__teu_at ''" -l log-level -x -a 'error warning info debug' -
 complete -c teu -n "__teu_at ''" -l debug -d 'the same as --log-level debug'
 complete -c teu -n "__teu_at ''" -l systemd-cgroup -d 'let systemd make the cgroup (not available yet)'
 complete -c teu -n "__teu_at ''" -l rootless -x -a 'true false auto' -d 'ignore missing cgroup permissions; true is not available yet (default: auto)'
+complete -c teu -n "__teu_at ''" -l criu -x -d 'criu\'s program (default: the criu of $PATH)'
 complete -c teu -n "__teu_at ''" -l help -s h -d 'show help'
 complete -c teu -n "__teu_at ''" -l version -s v -d 'print the version'
 
@@ -158,6 +163,45 @@ complete -c teu -n "__teu_at update" -l memory-swap -x -d 'limit of memory and s
 complete -c teu -n "__teu_at update" -l pids-limit -x -d 'most processes; -1 for no limit'
 complete -c teu -n "__teu_at update" -l help -s h -d 'show help'
 
+complete -c teu -n "__teu_at checkpoint" -l image-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of the image files (default: ./checkpoint)'
+complete -c teu -n "__teu_at checkpoint" -l work-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of criu\'s log and temporary files (default: that of the image files)'
+complete -c teu -n "__teu_at checkpoint" -l parent-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'images of an earlier --pre-dump, relative to --image-path'
+complete -c teu -n "__teu_at checkpoint" -l leave-running -d 'let the container go on'
+complete -c teu -n "__teu_at checkpoint" -l tcp-established -d 'allow established TCP connections'
+complete -c teu -n "__teu_at checkpoint" -l tcp-skip-in-flight -d 'leave out TCP connections that are being made'
+complete -c teu -n "__teu_at checkpoint" -l link-remap -d 'allow files that were deleted and are still open'
+complete -c teu -n "__teu_at checkpoint" -l ext-unix-sk -d 'allow unix sockets whose other end is outside'
+complete -c teu -n "__teu_at checkpoint" -l shell-job -d 'allow a terminal that is not the container\'s'
+complete -c teu -n "__teu_at checkpoint" -l lazy-pages -d 'move memory only when it is asked for (userfaultfd)'
+complete -c teu -n "__teu_at checkpoint" -l status-fd -x -d 'the number of a descriptor that gets a NUL byte when pages can be asked for'
+complete -c teu -n "__teu_at checkpoint" -l page-server -x -d 'send memory there instead of into files'
+complete -c teu -n "__teu_at checkpoint" -l file-locks -d 'allow file locks'
+complete -c teu -n "__teu_at checkpoint" -l pre-dump -d 'write memory only, and let the container go on'
+complete -c teu -n "__teu_at checkpoint" -l manage-cgroups-mode -x -a 'soft full strict ignore' -d 'what criu does about cgroups (default: soft)'
+complete -c teu -n "__teu_at checkpoint" -l empty-ns -x -d 'make this namespace as new, without what was configured in it'
+complete -c teu -n "__teu_at checkpoint" -l auto-dedup -d 'drop pages from images that a later one has as well'
+complete -c teu -n "__teu_at checkpoint" -l help -s h -d 'show help'
+
+complete -c teu -n "__teu_at restore" -l bundle -s b -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory with config.json (default: the current one)'
+complete -c teu -n "__teu_at restore" -l console-socket -r -F -d 'a listening unix socket that gets the master of the container\'s terminal'
+complete -c teu -n "__teu_at restore" -l image-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of the image files (default: ./checkpoint)'
+complete -c teu -n "__teu_at restore" -l work-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of criu\'s log and temporary files (default: that of the image files)'
+complete -c teu -n "__teu_at restore" -l detach -s d -d 'do not wait for the container'
+complete -c teu -n "__teu_at restore" -l pid-file -r -F -d 'write the pid of the container\'s first process to FILE'
+complete -c teu -n "__teu_at restore" -l tcp-established -d 'allow established TCP connections'
+complete -c teu -n "__teu_at restore" -l tcp-close -d 'bring TCP connections back closed'
+complete -c teu -n "__teu_at restore" -l ext-unix-sk -d 'allow unix sockets whose other end is outside'
+complete -c teu -n "__teu_at restore" -l shell-job -d 'allow a terminal that is not the container\'s'
+complete -c teu -n "__teu_at restore" -l file-locks -d 'allow file locks'
+complete -c teu -n "__teu_at restore" -l manage-cgroups-mode -x -a 'soft full strict ignore' -d 'what criu does about cgroups (default: soft)'
+complete -c teu -n "__teu_at restore" -l empty-ns -x -d 'make this namespace as new, without what was configured in it'
+complete -c teu -n "__teu_at restore" -l auto-dedup -d 'drop pages from images that a later one has as well'
+complete -c teu -n "__teu_at restore" -l lazy-pages -d 'move memory only when it is asked for (userfaultfd)'
+complete -c teu -n "__teu_at restore" -l lsm-profile -x -d 'label of the processes instead of the one that they had'
+complete -c teu -n "__teu_at restore" -l lsm-mount-context -x -d 'SELinux context of the mounts'
+complete -c teu -n "__teu_at restore" -l no-pivot -d 'do not use pivot_root; for bundles on the initial ramfs'
+complete -c teu -n "__teu_at restore" -l help -s h -d 'show help'
+
 complete -c teu -n "__teu_at events" -l interval -x -d 'time between two samples, as 500ms or 1m30s (default: 5s)'
 complete -c teu -n "__teu_at events" -l stats -d 'print one sample and end'
 complete -c teu -n "__teu_at events" -l help -s h -d 'show help'
@@ -208,6 +252,10 @@ complete -c teu -n "__teu_at ''" -a ps -d 'list the processes of a container'
 complete -c teu -n "__teu_at_operand help 1" -a ps -d 'list the processes of a container'
 complete -c teu -n "__teu_at ''" -a update -d 'change the limits of a container'
 complete -c teu -n "__teu_at_operand help 1" -a update -d 'change the limits of a container'
+complete -c teu -n "__teu_at ''" -a checkpoint -d 'write the processes of a container to files'
+complete -c teu -n "__teu_at_operand help 1" -a checkpoint -d 'write the processes of a container to files'
+complete -c teu -n "__teu_at ''" -a restore -d 'make a container from what checkpoint has written'
+complete -c teu -n "__teu_at_operand help 1" -a restore -d 'make a container from what checkpoint has written'
 complete -c teu -n "__teu_at ''" -a events -d 'print what a container uses, and notices of the OOM killer'
 complete -c teu -n "__teu_at_operand help 1" -a events -d 'print what a container uses, and notices of the OOM killer'
 complete -c teu -n "__teu_at ''" -a state -d 'print the state of a container as JSON'
@@ -233,6 +281,7 @@ complete -c teu -n '__teu_at_operand pause 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand resume 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand ps 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand update 1' -a '(__teu_containers)'
+complete -c teu -n '__teu_at_operand checkpoint 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand events 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand state 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand kill 1' -a '(__teu_containers)'

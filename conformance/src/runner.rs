@@ -129,10 +129,7 @@ fn one(surroundings: &Surroundings<'_>, number: usize, case: &'static Case) -> O
     fs::remove_dir_all(&folder).unwrap_or_default();
     let journal = findings.journal.clone();
     let target = &surroundings.target;
-    let known = case
-        .known_runc
-        .filter(|_| target.is_runc_1_1())
-        .or_else(|| case.not_yet_teu.filter(|_| target.is_teu_0_1()));
+    let known = case.known_runc.filter(|_| target.is_runc_1_1());
     let (verdict, reason) = judge(findings, known, surroundings.options.must_run);
     Outcome { name: case.name, verdict, reason, journal, seconds: begin.elapsed().as_secs_f64() }
 }

@@ -98,7 +98,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
         "true|false|auto",
         "ignore missing cgroup permissions; true is not available yet (default: auto)",
     ),
-    Flag::with("criu", "PATH", "accepted and ignored").hidden(),
+    Flag::with("criu", "PATH", "criu's program (default: the criu of $PATH)"),
     HELP,
     Flag::switch("version", "print the version").short('v'),
 ];

@@ -77,6 +77,18 @@ impl Bundle {
         Ok(Self { path: absolute, directory, spec, config: bytes, warnings })
     }
 
+    /// Opens the bundle with a configuration that was kept of it.
+    ///
+    /// # Errors
+    /// The directory is not there any more, or the configuration breaks the specification.
+    pub(crate) fn open_with(path: &Path, config: Vec<u8>) -> Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty())
+            .call(|| format!("open(bundle {})", path.display()))?;
+        let (spec, warnings) = crate::spec::parse(&config)?;
+        Ok(Self { path: path.to_owned(), directory, spec, config, warnings })
+    }
+
     /// root.path, absolute.
     ///
     /// # Errors

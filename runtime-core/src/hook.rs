@@ -84,6 +84,7 @@ fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
         envp: &texts(hook.env().iter().flatten())?,
         stdio: [input.as_fd(), output.as_fd(), output.as_fd()],
         cwd: &c_string(bundle)?,
+        keep: &[],
     })?;
     let timeout = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok());
     let how = match wait(&pidfd, timeout.map(Duration::from_secs))? {

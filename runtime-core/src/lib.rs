@@ -28,8 +28,10 @@ pub mod namespace;
 pub mod process;
 pub mod rootfs;
 
+mod criu;
 mod hook;
 mod link;
+mod mountpoint;
 mod operation;
 mod probe;
 mod runtime;
@@ -39,11 +41,14 @@ mod sys;
 mod tree;
 mod undo;
 
+pub use criu::{CgroupsMode, CriuOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use id::ContainerId;
 /// The types of config.json, as [`Runtime::exec`] takes its process.
 pub use oci_spec::runtime as oci;
+pub use operation::checkpoint::CheckpointOptions;
 pub use operation::query::State;
+pub use operation::restore::RestoreOptions;
 pub use operation::serve::Exit;
 pub use operation::start::Notified;
 pub use operation::watch::{Notice, Watch};

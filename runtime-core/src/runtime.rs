@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use crate::error::{OsResult, Result};
 use crate::id::ContainerId;
+use crate::operation::checkpoint::CheckpointOptions;
 use crate::operation::create::Goal;
 use crate::operation::query::State;
+use crate::operation::restore::RestoreOptions;
 use crate::operation::serve::{self, Exit};
 use crate::operation::start::Notified;
 use crate::operation::{
-    CreateOptions, DeleteOptions, ExecOptions, KillTarget, create, delete, exec, kill, pause,
-    query, start, update, watch,
+    CreateOptions, DeleteOptions, ExecOptions, KillTarget, checkpoint, create, delete, exec, kill,
+    pause, query, restore, start, update, watch,
 };
 use crate::plan::CreatePlan;
 use crate::store::Store;
@@ -169,6 +171,26 @@ impl Runtime {
         spec.process()
             .clone()
             .ok_or_else(|| crate::Error::spec("process", "missing: what is the container to run?"))
+    }
+
+    /// Writes the processes of a container to files, with criu(8). Unless told otherwise they have ended then:
+    /// [`Runtime::delete`] removes what is left.
+    ///
+    /// # Errors
+    /// No such container, it does not run, or criu is not there or cannot do it: then the container goes on.
+    pub fn checkpoint(&self, id: &ContainerId, options: &CheckpointOptions) -> Result<()> {
+        checkpoint::checkpoint(&self.store, id, options)
+    }
+
+    /// Makes a container from a bundle and from what [`Runtime::checkpoint`] has written, and lets it run.
+    ///
+    /// # Errors
+    /// As [`Runtime::create`], or criu is not there or cannot do it; nothing is left.
+    pub fn restore(&self, id: &ContainerId, options: &RestoreOptions) -> Result<Running> {
+        let restore::Restored { pid, pidfd, record, warnings, terminal } =
+            restore::restore(&self.store, id, options)?;
+        let workload = Workload { pid, pidfd, terminal, warnings };
+        Ok(Running { workload, notify: None, init: record.init })
     }
 
     /// Starts a created container (runtime.md, "Start").

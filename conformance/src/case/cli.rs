@@ -32,8 +32,7 @@ pub(super) const CASES: &[Case] = &[
         "runc-spec(8)",
         spec,
     ),
-    Case::new("cli/help", "--help of every command exits 0", "runc(8); Podman probes it", help)
-        .not_yet("checkpoint and restore come later"),
+    Case::new("cli/help", "--help of every command exits 0", "runc(8); Podman probes it", help),
     Case::new("cli/flag-forms", "--flag V, --flag=V, -flag V and short flags", GRAMMAR, flag_forms),
     Case::new("cli/unknown-flag", "an unknown flag exits 1 and is named", GRAMMAR, unknown_flag),
     Case::new(

@@ -69,8 +69,6 @@ pub(crate) struct Case {
     pub(crate) proves: &'static str,
     /// Why runc 1.1 does not keep it.
     pub(crate) known_runc: Option<&'static str>,
-    /// What teu 0.1 does not have yet.
-    pub(crate) not_yet_teu: Option<&'static str>,
     /// After this the case is killed and fails.
     pub(crate) deadline: Duration,
     /// The check.
@@ -85,18 +83,12 @@ impl Case {
         run: fn(&Lab) -> Result,
     ) -> Self {
         let deadline = Duration::from_secs(30);
-        Self { name, what, proves, known_runc: None, not_yet_teu: None, deadline, run }
+        Self { name, what, proves, known_runc: None, deadline, run }
     }
 
     /// Writes down why runc 1.1 fails this case.
     const fn known(mut self, reason: &'static str) -> Self {
         self.known_runc = Some(reason);
-        self
-    }
-
-    /// Writes down what teu 0.1 lacks for this case; the suite insists that it still does.
-    const fn not_yet(mut self, reason: &'static str) -> Self {
-        self.not_yet_teu = Some(reason);
         self
     }
 

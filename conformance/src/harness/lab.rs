@@ -24,11 +24,6 @@ impl Target {
     pub(crate) fn is_runc_1_1(&self) -> bool {
         self.version.starts_with("runc version 1.1.")
     }
-
-    /// The `not_yet_teu` reasons were written for this series.
-    pub(crate) fn is_teu_0_1(&self) -> bool {
-        self.version.starts_with("teu version 0.1.")
-    }
 }
 
 /// The private surroundings of one case.

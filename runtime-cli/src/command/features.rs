@@ -145,7 +145,7 @@ fn annotations() -> serde_json::Value {
         "io.github.teu.version": TEU,
         "io.github.teu.commit": COMMIT,
         // The name that callers of runc look for.
-        "org.opencontainers.runc.checkpoint.enabled": "false",
+        "org.opencontainers.runc.checkpoint.enabled": "true",
     });
     if let Some(version) = libseccomp() {
         annotations["io.github.seccomp.libseccomp.version"] = version.into();

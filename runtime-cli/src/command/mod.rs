@@ -2,6 +2,7 @@
 //!
 //! A new command is a file with a `COMMAND`, and a line in [`ALL`].
 
+mod checkpoint;
 mod create;
 mod delete;
 mod events;
@@ -12,6 +13,7 @@ mod list;
 mod pause;
 mod plan;
 mod ps;
+mod restore;
 mod run;
 mod spec;
 mod start;
@@ -44,6 +46,8 @@ pub(crate) const ALL: &[Command] = &[
     pause::RESUME,
     ps::COMMAND,
     update::COMMAND,
+    checkpoint::COMMAND,
+    restore::COMMAND,
     events::COMMAND,
     state::COMMAND,
     kill::COMMAND,

@@ -1,6 +1,6 @@
 //! `run`: create and start in one, and in the foreground the wait for the end.
 
-use runtime_core::{Console, Running};
+use runtime_core::{Console, ContainerId, Running, Runtime};
 
 use super::create::{
     self, BUNDLE, CONSOLE_SOCKET, NO_NEW_KEYRING, NO_PIVOT, NO_SUBREAPER, PID_FILE, PIDFD_SOCKET,
@@ -64,9 +64,20 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     if call.given.on("keep") {
         return ended;
     }
-    // By force, because without a pid namespace of its own others of the container may have outlived
-    // init; and only this container, since whoever deleted it meanwhile may have made another.
-    match (runtime.delete_run(&id, &running), ended) {
+    deleted(call, &runtime, &id, &running, ended)
+}
+
+/// Deletes what ran in the foreground; returns its exit code. By force, because without a pid namespace of its own
+/// others of the container may have outlived init; and only this container, since whoever deleted it meanwhile may
+/// have made another.
+pub(super) fn deleted(
+    call: &Call<'_>,
+    runtime: &Runtime,
+    id: &ContainerId,
+    running: &Running,
+    ended: Result<u8, Failure>,
+) -> Result<u8, Failure> {
+    match (runtime.delete_run(id, running), ended) {
         (Ok(warnings), ended) => {
             call.warn(&warnings);
             ended

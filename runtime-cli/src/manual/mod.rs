@@ -130,8 +130,19 @@ fn values_that_a_shell_can_offer() {
     assert_eq!(offered("N"), Offer::Nothing);
     assert_eq!(offer(&Flag::switch("x", "")), None);
     let named: Vec<&str> = commands().filter(|c| names_a_container(c)).map(|c| c.name).collect();
-    let wanted =
-        ["start", "exec", "pause", "resume", "ps", "update", "events", "state", "kill", "delete"];
+    let wanted = [
+        "start",
+        "exec",
+        "pause",
+        "resume",
+        "ps",
+        "update",
+        "events",
+        "checkpoint",
+        "state",
+        "kill",
+        "delete",
+    ];
     assert_eq!(named, wanted);
     assert!(signals().split(' ').all(|name| crate::signal::parse(name).is_some()));
 }

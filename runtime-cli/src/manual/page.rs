@@ -128,6 +128,8 @@ fn related(name: &str) -> &'static [&'static str] {
         "resume" => &["pause", "state"],
         "ps" => &["exec", "events"],
         "update" => &["events"],
+        "checkpoint" => &["restore", "pause"],
+        "restore" => &["checkpoint", "run"],
         "events" => &["update", "ps"],
         "state" => &["list"],
         "kill" => &["delete"],

@@ -83,8 +83,24 @@ fn help_of_every_command_succeeds() {
     let program = ran(&mut teu(&["--help"]));
     assert_eq!((program.code, program.stderr.as_str()), (Some(0), ""));
     let commands = [
-        "create", "run", "start", "exec", "pause", "resume", "ps", "update", "events", "state",
-        "kill", "delete", "list", "spec", "features", "plan",
+        "create",
+        "run",
+        "start",
+        "exec",
+        "pause",
+        "resume",
+        "ps",
+        "update",
+        "events",
+        "state",
+        "kill",
+        "delete",
+        "list",
+        "spec",
+        "features",
+        "plan",
+        "checkpoint",
+        "restore",
     ];
     for name in commands {
         assert!(program.stdout.contains(&format!("\n  {name} ")), "{name}");
@@ -99,7 +115,7 @@ fn help_of_every_command_succeeds() {
         assert_eq!(ran(&mut teu(args)).stdout, program.stdout, "{args:?}");
     }
     // Podman decides by this whether it can checkpoint.
-    assert_eq!(ran(&mut teu(&["checkpoint", "--help"])).code, Some(1));
+    assert_eq!(ran(&mut teu(&["checkpoint", "--help"])).code, Some(0));
 }
 
 #[test]

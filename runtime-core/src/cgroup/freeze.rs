@@ -51,6 +51,13 @@ impl CgroupRecord {
         file::write(&root, &name, value).call(|| format!("write({name}, {value:?})"))
     }
 
+    /// Where the freezer is, for another program to use it; none where there is none.
+    pub(crate) fn freezer_directory(&self) -> Option<std::path::PathBuf> {
+        let root = self.open().ok()?;
+        let (base, _) = self.freezer(&root).ok()?;
+        Some(self.root.join(base))
+    }
+
     /// The directory with the freezer: a v1 hierarchy of its own where the host has one, else cgroup2.
     fn freezer(&self, root: &OwnedFd) -> Result<(String, Version)> {
         let has = |base: &str, name: &str| {

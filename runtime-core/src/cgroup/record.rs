@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, OsResult, Result};
 /// so every method takes a missing directory for an empty one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CgroupRecord {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     pub(super) path: String,
     /// In the order of joining.
     pub(super) directories: Vec<(String, Version)>,

@@ -16,6 +16,7 @@ use super::notify;
 use super::serve::{self, Child};
 use crate::bundle::Bundle;
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
+use crate::host::Host;
 use crate::id::ContainerId;
 use crate::link::{self, Link};
 use crate::namespace::{around, handle, mapping};
@@ -72,18 +73,7 @@ pub(crate) fn create(
     let host = probe::host()?;
     let (mut plan, warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
-    let cgroup_record = plan.cgroup.record(&host);
-    // What `delete` finds there later it kills and removes: so it has to be made by this container.
-    if !cgroup_record.is_missing() {
-        return Err(Error::new(
-            ErrorKind::WrongState,
-            format!(
-                "cgroup {} exists already: it belongs to another container, or is left of one; give another \
-                 linux.cgroupsPath, or remove it",
-                plan.cgroup.path
-            ),
-        ));
-    }
+    let cgroup_record = unused_cgroup(&plan, &host)?;
 
     let detached = goal == Goal::Created || options.detach;
     let wanted = plan.init.process.terminal.is_some();
@@ -112,6 +102,26 @@ pub(crate) fn create(
     Ok(Made { child, warnings, record, terminal, notify })
 }
 
+/// Where the cgroups will be. What `delete` finds there later it kills and removes: so it has to be made by this
+/// container.
+///
+/// # Errors
+/// There is one already.
+pub(crate) fn unused_cgroup(plan: &CreatePlan, host: &Host) -> Result<cgroup::CgroupRecord> {
+    let record = plan.cgroup.record(host);
+    if record.is_missing() {
+        return Ok(record);
+    }
+    Err(Error::new(
+        ErrorKind::WrongState,
+        format!(
+            "cgroup {} exists already: it belongs to another container, or is left of one; give another \
+             linux.cgroupsPath, or remove it",
+            plan.cgroup.path
+        ),
+    ))
+}
+
 /// What a container is made from.
 struct Parts<'a> {
     plan: &'a CreatePlan,
@@ -125,7 +135,7 @@ struct Parts<'a> {
 fn build<'a>(
     entry: &'a Entry,
     parts: &Parts<'a>,
-    host: &crate::host::Host,
+    host: &Host,
     record: &mut Record,
     undo: &mut Undo<'a>,
 ) -> Result<Child> {
@@ -190,27 +200,28 @@ fn build<'a>(
     tracing::debug_span!("init").in_scope(serve)?;
     // What would have kept init out: a limit of no processes at all.
     cgroups.joined()?;
-    commit(entry, &child, parts, record, undo)?;
+    commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
     Ok(child)
 }
 
 /// Tells the world of the container: its record, the pid file, the pidfd.
-fn commit<'a>(
+pub(crate) fn commit(
     entry: &Entry,
-    child: &Child,
-    Parts { bundle, options, .. }: &Parts<'a>,
+    (pid, pidfd): (i32, &OwnedFd),
+    (bundle, options): (&Bundle, &CreateOptions),
     record: &mut Record,
-    undo: &mut Undo<'a>,
+    undo: &mut Undo<'_>,
 ) -> Result<()> {
-    let (_, start_time) = status::stat(child.pid)
+    let (_, start_time) = status::stat(pid)
         .ok_or_else(|| Error::new(ErrorKind::InitDied, "init ended while it was recorded"))?;
-    record.init = Some(Process { pid: child.pid, start_time });
+    record.init = Some(Process { pid, start_time });
     entry.write_config(&bundle.config)?;
     entry.write(record)?;
-    handed::announce(child, options.pidfd_socket.as_deref(), options.pid_file.as_ref(), undo)
+    let process = (pid, pidfd);
+    handed::announce(process, options.pidfd_socket.as_deref(), options.pid_file.as_ref(), undo)
 }
 
-fn first_record(
+pub(crate) fn first_record(
     plan: &CreatePlan,
     bundle: &Bundle,
     cgroup: cgroup::CgroupRecord,

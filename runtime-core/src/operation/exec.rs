@@ -214,7 +214,12 @@ fn run<'a>(
         return Err(stopped());
     }
     let terminal = terminal.as_ref().map_or(Ok(None), Terminal::master)?;
-    handed::announce(&child, options.pidfd_socket.as_deref(), options.pid_file.as_ref(), undo)?;
+    handed::announce(
+        (child.pid, &child.pidfd),
+        options.pidfd_socket.as_deref(),
+        options.pid_file.as_ref(),
+        undo,
+    )?;
     Ok((child, terminal))
 }
 

@@ -9,7 +9,6 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
 };
 
-use super::serve::Child;
 use super::{Console, Stdio, connect_stream, send_descriptor};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::undo::Undo;
@@ -96,6 +95,14 @@ impl Terminal {
         }
     }
 
+    /// Sends the master of a terminal that somebody else has opened.
+    ///
+    /// # Errors
+    /// Nobody is there any more.
+    pub(crate) fn send(&self, name: &[u8], master: &OwnedFd) -> Result<()> {
+        send_descriptor(&self.socket, name, master.as_fd())
+    }
+
     /// The master, once init has said that it is ready: it has been sent by then.
     ///
     /// # Errors
@@ -133,17 +140,17 @@ impl AsFd for Terminal {
 /// Tells those who wait for it of a process whose success is certain: first the pidfd, last the pid file, which
 /// `undo` takes back.
 pub(crate) fn announce(
-    child: &Child,
+    (pid, pidfd): (i32, &OwnedFd),
     pidfd_socket: Option<&Path>,
     pid_file: Option<&PathBuf>,
     undo: &mut Undo<'_>,
 ) -> Result<()> {
     if let Some(path) = pidfd_socket {
         let socket = connect_stream(path)?;
-        send_descriptor(&socket, b"pidfd", child.pidfd.as_fd())?;
+        send_descriptor(&socket, b"pidfd", pidfd.as_fd())?;
     }
     if let Some(path) = pid_file.cloned() {
-        write_pid_file(&path, child.pid)?;
+        write_pid_file(&path, pid)?;
         undo.push(move || {
             std::fs::remove_file(&path).call(|| format!("unlink({})", path.display()))
         });

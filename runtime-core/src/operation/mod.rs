@@ -1,5 +1,6 @@
 //! The operations of the runtime, a file each, top to bottom in the order in which things happen.
 
+pub(crate) mod checkpoint;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod exec;
@@ -8,6 +9,7 @@ pub(crate) mod kill;
 pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod query;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod update;

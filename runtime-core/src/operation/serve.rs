@@ -34,16 +34,21 @@ impl Child {
 
     /// The step back: kill it and wait until it is gone.
     pub(crate) fn end(&self) -> impl FnOnce() -> Result<()> + use<> {
-        let pidfd = self.pidfd.try_clone();
-        move || {
-            let pidfd = pidfd.call(|| "dup(pidfd)")?;
-            match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
-                Ok(()) => (),
-                Err(errno) if errno.0 == libc::ESRCH => (),
-                Err(errno) => return Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)"),
-            }
-            reap_within(&pidfd, 10).map(drop)
+        ending(&self.pidfd)
+    }
+}
+
+/// The step back of a process: kill it and wait until it is gone.
+pub(crate) fn ending(pidfd: &OwnedFd) -> impl FnOnce() -> Result<()> + use<> {
+    let pidfd = pidfd.try_clone();
+    move || {
+        let pidfd = pidfd.call(|| "dup(pidfd)")?;
+        match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
+            Ok(()) => (),
+            Err(errno) if errno.0 == libc::ESRCH => (),
+            Err(errno) => return Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)"),
         }
+        reap_within(&pidfd, 10).map(drop)
     }
 }
 

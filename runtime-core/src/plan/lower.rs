@@ -169,6 +169,20 @@ fn hierarchies(host: &Host) -> Vec<Hierarchy> {
     }
 }
 
+/// The controllers of each hierarchy, as /proc/PID/cgroup names them (cgroups(7)).
+pub(crate) fn controllers(host: &Host) -> Vec<String> {
+    let name = |hierarchy: Hierarchy| {
+        let options = hierarchy.v1_options.unwrap_or_default();
+        let words = options.iter().filter_map(|(key, value)| match (key.as_str(), value) {
+            ("none", _) => None,
+            (key, None) => Some(key.to_owned()),
+            (key, Some(value)) => Some(format!("{key}={value}")),
+        });
+        words.collect::<Vec<_>>().join(",")
+    };
+    hierarchies(host).into_iter().map(name).collect()
+}
+
 /// What a process gets that its section of the configuration does not say.
 pub(crate) struct Handed<'a> {
     /// The container's id, for its keyring.

@@ -6,11 +6,11 @@
 
 pub(crate) mod lower;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Hook, LinuxSeccomp};
 use serde::Serialize;
-use teu_wire::InitPlan;
+use teu_wire::{InitPlan, MountSource};
 
 use crate::cgroup::CgroupPlan;
 use crate::error::Result;
@@ -53,6 +53,24 @@ pub struct CallerHooks {
 }
 
 impl CreatePlan {
+    /// Every mount whose source is outside of the container: its place inside, absolute, and the source.
+    pub(crate) fn bound(&self) -> Vec<(String, PathBuf)> {
+        let Some(rootfs) = &self.init.rootfs else { return Vec::new() };
+        let mounts =
+            rootfs.mounts.iter().chain(&rootfs.late).filter_map(|mount| match &mount.source {
+                MountSource::Tree(tree) => Some((&mount.destination, tree.place)),
+                _ => None,
+            });
+        let devices = rootfs.devices.iter().filter_map(|device| Some((&device.path, device.tree?)));
+        mounts
+            .chain(devices)
+            .filter_map(|(inside, place)| {
+                let tree = self.trees.get(place as usize)?;
+                Some((format!("/{inside}"), tree.path.clone()))
+            })
+            .collect()
+    }
+
     /// Compiles the seccomp profile into init's part. Done by the caller before the clone: libseccomp needs
     /// milliseconds and megabytes, which must not be the container's.
     ///

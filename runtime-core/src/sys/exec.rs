@@ -26,6 +26,8 @@ pub(crate) struct Program<'a> {
     pub stdio: [BorrowedFd<'a>; 3],
     /// Its working directory.
     pub cwd: &'a CStr,
+    /// Further descriptors that it gets, under the numbers that they have here.
+    pub keep: &'a [i32],
 }
 
 /// What the child reads, and where it leaves word.
@@ -35,6 +37,7 @@ struct Prepared {
     envp: Vec<usize>,
     stdio: [i32; 3],
     cwd: usize,
+    keep: Vec<i32>,
     errno: i32,
 }
 
@@ -53,6 +56,7 @@ pub(crate) fn start(program: &Program<'_>) -> Result<OwnedFd> {
         envp: pointers(program.envp),
         stdio: program.stdio.map(|fd| fd.as_raw_fd()),
         cwd: program.cwd.as_ptr() as usize,
+        keep: program.keep.to_vec(),
         errno: 0,
     };
     let mut stack = vec![0_u8; STACK];
@@ -75,7 +79,7 @@ pub(crate) fn start(program: &Program<'_>) -> Result<OwnedFd> {
     let failed = std::io::Error::last_os_error();
     restore_signals(mask);
     if pid < 0 {
-        return Err(failed).call(|| "clone(hook)");
+        return Err(failed).call(|| "clone");
     }
     // SAFETY: clone succeeded with CLONE_PIDFD: a new descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -84,8 +88,7 @@ pub(crate) fn start(program: &Program<'_>) -> Result<OwnedFd> {
     }
     let wait = rustix::process::WaitIdOptions::EXITED;
     let id = rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&pidfd));
-    rustix::io::retry_on_intr(|| rustix::process::waitid(id.clone(), wait))
-        .call(|| "waitid(hook)")?;
+    rustix::io::retry_on_intr(|| rustix::process::waitid(id.clone(), wait)).call(|| "waitid")?;
     Err(Errno(prepared.errno)).call(|| "execve")
 }
 
@@ -101,6 +104,7 @@ extern "C" fn enter(prepared: *mut libc::c_void) -> i32 {
 fn run(prepared: &Prepared) -> i32 {
     const CLOSE_RANGE_CLOEXEC: usize = 4;
     const SIG_SETMASK: usize = 2;
+    const F_SETFD: usize = 2;
     const AT_FDCWD: isize = -100;
     let (none, default) = (0_u64, [0_u64; 4]);
     for (number, fd) in prepared.stdio.iter().enumerate() {
@@ -112,6 +116,10 @@ fn run(prepared: &Prepared) -> i32 {
     }
     // SAFETY: as above.
     unsafe { raw(libc::SYS_close_range, 3, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0) };
+    for fd in &prepared.keep {
+        // SAFETY: as above.
+        unsafe { raw(libc::SYS_fcntl, *fd as usize, F_SETFD, 0, 0, 0) };
+    }
     // SAFETY: a NUL-terminated path that `start` keeps.
     let moved = unsafe { raw(libc::SYS_chdir, prepared.cwd, 0, 0, 0, 0) };
     if moved < 0 {

@@ -20,6 +20,13 @@ pub(crate) fn enter(fd: impl AsFd, flag: u32) -> Result<(), Errno> {
     if result < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
 }
 
+/// Gives the calling thread a mount namespace of its own, and with it a root and working directory.
+pub(crate) fn unshare_mounts() -> Result<(), Errno> {
+    // SAFETY: unshare(2) touches no memory of this process.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    if result < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
+}
+
 /// Gives the calling thread a root and working directory of its own, so that it may enter a mount namespace.
 pub(crate) fn unshare_fs() -> Result<(), Errno> {
     // SAFETY: unshare(2) touches no memory of this process.
