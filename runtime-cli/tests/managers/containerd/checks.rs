@@ -8,6 +8,7 @@ use std::time::Instant;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::Signal;
 
+pub(crate) use super::checkpoint::checkpoint_and_restore;
 use super::ctr::{Ended, Events};
 use super::daemon::Daemon;
 use super::leftovers;

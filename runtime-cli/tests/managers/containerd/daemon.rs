@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::leftovers;
+use crate::support::lines::path_with_criu;
 use crate::support::process::{DEADLINE, Handle, wait_readable};
 use crate::support::{Runtime, image};
 
@@ -59,6 +60,7 @@ impl Daemon {
             .args(["--log-level", "warn", "--config"])
             .arg(directory.path().join("config.toml"))
             .env(MARK, &namespace)
+            .envs(path_with_criu().map(|path| ("PATH", path)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("log file"))
             .stderr(log)

@@ -1,5 +1,6 @@
 //! containerd, driven by `ctr`.
 
+mod checkpoint;
 mod checks;
 mod ctr;
 mod daemon;
@@ -16,4 +17,5 @@ checks!(
     ten_at_once,
     killed_shim_leaves_nothing,
     exec_pause_metrics,
+    checkpoint_and_restore,
 );

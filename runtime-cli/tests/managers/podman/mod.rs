@@ -1,10 +1,11 @@
 //! Podman with conmon, and Buildah: what their users type.
 
+mod checkpoint;
 mod home;
 mod lines;
 
 use crate::support::Runtime;
-use crate::support::lines::{no_cgroups_below, play};
+use crate::support::lines::{no_cgroups_below, path_with_criu, play};
 
 checks!(run_and_build);
 
@@ -15,6 +16,12 @@ mod checks {
         let home = home::Home::new(&runtime);
         let who = format!("podman with {}", runtime.name());
         play(&who, lines::LINES, home.place(), &home.environment());
+        if let Some(path) = path_with_criu() {
+            let mut environment = home.environment();
+            environment.retain(|(name, _)| name != "PATH");
+            environment.push(("PATH".into(), path));
+            play(&who, checkpoint::LINES, home.place(), &environment);
+        }
         play(&who, lines::NOTHING_LEFT, home.place(), &home.environment());
         no_cgroups_below(home.parent(), None);
         home.place().no_processes();

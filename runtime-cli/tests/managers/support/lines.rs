@@ -75,6 +75,17 @@ pub(crate) fn no_cgroups_below(name: &str, managers_own: Option<&str>) {
     assert!(left.is_empty(), "left over: {left:?}");
 }
 
+/// $PATH with the criu of `scripts/install-criu` in front; says so where that is not there.
+pub(crate) fn path_with_criu() -> Option<String> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/criu");
+    let directory = std::path::Path::new(directory).canonicalize().unwrap_or_default();
+    if !directory.join("criu").exists() {
+        println!("skipped: there is no criu to checkpoint with");
+        return None;
+    }
+    Some(format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", directory.display()))
+}
+
 /// Whether a program that a check needs is there.
 pub(crate) fn needs(program: &str, package: &str) {
     let found = Command::new(program).arg("--version").output();
