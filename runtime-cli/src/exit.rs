@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Runtime(Error),
     /// The command itself failed, outside the library.
     Other(String),
+    /// This signal came before there was a process to pass it on to.
+    Signal(i32),
 }
 
 /// The exit code of a failure.
@@ -54,6 +56,8 @@ impl Failure {
             (Some("exec"), Self::Runtime(_) | Self::Other(_) | Self::Usage(_, None, _)) => {
                 EXEC_FAILED
             }
+            // As if it had come a moment later.
+            (_, Self::Signal(signal)) => 128 + (signal & 0x7f) as u8,
             _ => FAILED,
         }
     }
@@ -62,7 +66,7 @@ impl Failure {
     pub(crate) fn line(&self, command: Option<&str>) -> String {
         match self {
             Self::Runtime(error) => phrase(command.unwrap_or_default(), error),
-            Self::Usage(..) | Self::Other(_) => self.to_string(),
+            Self::Usage(..) | Self::Other(_) | Self::Signal(_) => self.to_string(),
         }
     }
 }
@@ -72,6 +76,9 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(text, ..) | Self::Other(text) => f.write_str(text),
             Self::Runtime(error) => fmt::Display::fmt(error, f),
+            Self::Signal(signal) => {
+                write!(f, "called off by signal {signal} before the process ran; nothing is left")
+            }
         }
     }
 }

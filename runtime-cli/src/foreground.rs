@@ -24,6 +24,9 @@ use crate::terminal::Window;
 const OWN: [Signal; 5] =
     [Signal::SIGCHLD, Signal::SIGURG, Signal::SIGPIPE, Signal::SIGTTIN, Signal::SIGTTOU];
 
+/// Signals whose sender wants this command to end.
+const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+
 const KILL: i32 = Signal::SIGKILL as i32;
 /// The window of the terminal has another size.
 const WINCH: i32 = Signal::SIGWINCH as i32;
@@ -68,6 +71,26 @@ impl Signals {
         set.thread_block().map_err(|error| Failure::os("pthread_sigmask", error))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         SignalFd::with_flags(&set, flags).map(Self).map_err(|error| Failure::os("signalfd", error))
+    }
+
+    /// Readable as soon as a signal is there that asks for the end: while there is no process yet to pass it on to,
+    /// the making of it is called off.
+    pub(crate) fn cancel(&self) -> Result<OwnedFd, Failure> {
+        let mut set = SigSet::empty();
+        ENDING.iter().for_each(|signal| set.add(*signal));
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(|error| Failure::os("signalfd", error))?;
+        fd.as_fd().try_clone_to_owned().map_err(|error| Failure::os("dup(signalfd)", error))
+    }
+
+    /// The error of a process that there is not, with the signal that called it off where one did.
+    pub(crate) fn blame(&self, error: runtime_core::Error) -> Failure {
+        if error.kind() != runtime_core::ErrorKind::Cancelled {
+            return error.into();
+        }
+        let ending = |signal: &i32| ENDING.iter().any(|ending| *ending as i32 == *signal);
+        let came = std::iter::from_fn(|| self.next().ok().flatten()).find(ending);
+        came.map_or_else(|| error.into(), Failure::Signal)
     }
 
     /// Passes signals on, and shows the terminal in `window`, until the process ends; its exit code, or 128 and

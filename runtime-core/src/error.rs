@@ -34,6 +34,8 @@ pub enum ErrorKind {
     InitDied,
     /// Something in the root file system tried to lead the runtime astray.
     SafetyViolation,
+    /// The caller has called it off.
+    Cancelled,
     /// A system call failed for another reason.
     Os,
 }

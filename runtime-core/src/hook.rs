@@ -7,16 +7,17 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use oci_spec::runtime::Hook;
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::Timespec;
 use rustix::fs::MemfdFlags;
 
 use crate::error::{Error, ErrorKind, OsResult, Result};
+use crate::link;
 use crate::operation::serve::{Exit, reap};
 use crate::sys::exec;
 
@@ -26,13 +27,24 @@ const SHOWN: i64 = 512;
 /// Runs hooks in order; the first failure ends it.
 ///
 /// # Errors
-/// A hook cannot be started, fails, or takes too long; the error names it and ends with what it said.
-pub(crate) fn run(stage: &str, hooks: &[Hook], state: &str, bundle: &Path) -> Result<()> {
+/// A hook cannot be started, fails, or takes too long; the error names it and ends with what it said. Or `cancel` is
+/// readable: the caller does not want to wait any longer.
+pub(crate) fn run(
+    stage: &str,
+    hooks: &[Hook],
+    state: &str,
+    bundle: &Path,
+    cancel: Option<BorrowedFd<'_>>,
+) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        run_one(hook, state, bundle).map_err(|error| {
+        run_one(hook, state, bundle, cancel).map_err(|error| {
+            let kind = match error.kind() {
+                ErrorKind::Cancelled => ErrorKind::Cancelled,
+                _ => ErrorKind::Hook,
+            };
             error
                 .context(format_args!("hooks.{stage}[{index}]: {}", hook.path().display()))
-                .with_kind(ErrorKind::Hook)
+                .with_kind(kind)
         })?;
     }
     Ok(())
@@ -44,7 +56,7 @@ pub(crate) fn run_all(stage: &str, hooks: &[Hook], state: &str, bundle: &Path) -
         .iter()
         .enumerate()
         .filter_map(|(index, hook)| {
-            let error = run_one(hook, state, bundle).err()?;
+            let error = run_one(hook, state, bundle, None).err()?;
             Some(format!("hooks.{stage}[{index}]: {}: {error}", hook.path().display()))
         })
         .collect()
@@ -69,7 +81,7 @@ fn nul() -> Error {
     Error::new(ErrorKind::Hook, "contains a NUL byte")
 }
 
-fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
+fn run_one(hook: &Hook, state: &str, bundle: &Path, cancel: Option<BorrowedFd<'_>>) -> Result<()> {
     let input = memory("teu-hook-state", state)?;
     let mut output = memory("teu-hook-output", "")?;
     let c_string = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(|_| nul());
@@ -87,7 +99,7 @@ fn run_one(hook: &Hook, state: &str, bundle: &Path) -> Result<()> {
         keep: &[],
     })?;
     let timeout = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok());
-    let how = match wait(&pidfd, timeout.map(Duration::from_secs))? {
+    let how = match wait(&pidfd, timeout.map(Duration::from_secs), cancel)? {
         Some(Exit::Code(0)) => return Ok(()),
         Some(Exit::Code(code)) => format!("exit status {code}"),
         Some(Exit::Signal(signal)) => format!("killed by signal {signal}"),
@@ -109,24 +121,33 @@ fn said(output: &mut File) -> String {
 }
 
 /// Waits for the end; none when time ran out and the hook was killed.
-fn wait(pidfd: &OwnedFd, timeout: Option<Duration>) -> Result<Option<Exit>> {
+fn wait(
+    pidfd: &OwnedFd,
+    timeout: Option<Duration>,
+    cancel: Option<BorrowedFd<'_>>,
+) -> Result<Option<Exit>> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let mut in_time = true;
-    while let Some(deadline) = deadline {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec {
+    while !crate::store::status::has_ended(pidfd)? {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
             tv_sec: left.as_secs().cast_signed(),
             tv_nsec: i64::from(left.subsec_nanos()),
-        };
-        match rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&left)) {
-            Ok(0) => {
-                crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL).call(|| "kill(hook)")?;
+        });
+        let kill =
+            || crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL).call(|| "kill(hook)");
+        match link::wait(pidfd.as_fd(), cancel, left.as_ref()) {
+            Ok(true) => (),
+            Ok(false) => {
+                kill()?;
                 in_time = false;
                 break;
             }
-            Ok(_) => break,
-            Err(rustix::io::Errno::INTR) => (),
-            Err(errno) => return Err(errno).call(|| "poll(hook)"),
+            Err(error) => {
+                kill()?;
+                reap(pidfd)?;
+                return Err(error);
+            }
         }
     }
     let exit = reap(pidfd)?;

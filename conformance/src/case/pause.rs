@@ -38,6 +38,14 @@ pub(super) const CASES: &[Case] = &[
         exec_caller_killed,
     )
     .known("runc 1.1 does not ask"),
+    Case::new(
+        "pause/exec-called-off",
+        "SIGTERM ends a foreground exec whose process cannot run yet: 143, and no process later",
+        "runc-exec(8); a shell's 128+n",
+        exec_called_off,
+    )
+    .known("runc 1.1 waits for resume")
+    .deadline(10),
     Case::new("pause/kill", "SIGKILL ends a paused container", "runc-kill(8)", kill),
     Case::new("pause/signal-waits", "other signals wait for resume", "runc-kill(8)", signal_waits),
     Case::new("ps/exec", "ps lists what exec has started", "runc-ps(8)", ps_exec),
@@ -118,6 +126,21 @@ fn exec_caller_killed(lab: &Lab) -> Result {
     let (caller, pid) = held(lab, &container, &[], &script)?;
     let other = process::handle(pid)?;
     caller.kill()?;
+    container.call("resume").run()?.ok()?;
+    ensure!(event::readable(&other, PATIENCE)?, "the process goes on without its caller");
+    process::reap_ended();
+    exec(lab, &container, &[], &["/bin/cat", "/dev/shm/ran"]).run()?.refused().map(drop)
+}
+
+fn exec_called_off(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    container.call("pause").run()?.ok()?;
+    let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
+    let (call, pid) = held(lab, &container, &[], &script)?;
+    let other = process::handle(pid)?;
+    call.terminate()?;
+    call.finish()?.fails(128 + 15, "before the process ran")?;
+    ensure_eq!(container.status()?, "paused", "status of the container");
     container.call("resume").run()?.ok()?;
     ensure!(event::readable(&other, PATIENCE)?, "the process goes on without its caller");
     process::reap_ended();

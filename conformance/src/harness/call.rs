@@ -176,6 +176,12 @@ impl Running<'_> {
         Ok(())
     }
 
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) -> Result {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+    }
+
     /// Waits for the end.
     pub(crate) fn finish(mut self) -> Result<Done> {
         let status = self.child.wait()?;

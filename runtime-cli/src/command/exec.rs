@@ -75,15 +75,16 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     let start = |options: &ExecOptions| {
         let workload = runtime.exec(&id, &process, options).map_err(|error| error.of(&source))?;
         call.warn(&workload.warnings);
-        Ok::<_, Failure>(workload)
+        Ok::<_, runtime_core::Error>(workload)
     };
     if options.detach {
-        return start(&options).map(|_| 0);
+        return Ok(start(&options).map(|_| 0)?);
     }
     let signals = Signals::block()?;
     let window = Window::find();
     options.console.get_or_insert_with(|| Console::Returned(window.size()));
-    let mut workload = start(&options)?;
+    options.cancel = Some(signals.cancel()?);
+    let mut workload = start(&options).map_err(|error| signals.blame(error))?;
     signals.attend(&mut workload, window, None)
 }
 

@@ -55,7 +55,8 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     // After the signals, so that a change of its size in between is heard of.
     let window = Window::find();
     options.console.get_or_insert_with(|| Console::Returned(window.size()));
-    let mut running = runtime.run(&id, &options)?;
+    options.cancel = Some(signals.cancel()?);
+    let mut running = runtime.run(&id, &options).map_err(|error| signals.blame(error))?;
     call.warn(&running.workload.warnings);
     let readiness = manager.zip(running.notify.take());
     let readiness =

@@ -205,3 +205,30 @@ fn the_null_device_of_the_streams_is_the_container_s() {
     let lines: Vec<&str> = out.stdout.lines().collect();
     assert!(lines.len() == 2 && lines[0] == lines[1], "{lines:?}");
 }
+
+#[test]
+fn a_signal_while_a_hook_hangs_calls_it_off() {
+    let dir = directory();
+    let Some(bundle) = bundle(dir.path(), "echo never") else { return };
+    let fifo = dir.path().join("fifo");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let path = bundle.join("config.json");
+    let mut spec: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let script = format!("echo $$ >{}; exec sleep 1000", fifo.display());
+    spec["hooks"]["createRuntime"] = json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
+    std::fs::write(&path, spec.to_string()).unwrap();
+    let (root, pid_file) = (bundle.join("state"), bundle.join("pid"));
+    let mut child = teu(&["--root", root.to_str().unwrap(), "run", "--pid-file"]);
+    let child = child.arg(&pid_file).arg("--bundle").arg(&bundle).arg(id("hook"));
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let hook = std::fs::read_to_string(&fifo).unwrap();
+    signal(&child, Signal::TERM);
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!((out.status.code(), out.stdout.as_slice()), (Some(143), &b""[..]), "{said}");
+    assert!(crate::message(&said).contains("called off by signal 15"), "{said}");
+    assert!(!Path::new("/proc").join(hook.trim()).exists(), "the hook goes on");
+    assert!(!pid_file.exists());
+    assert_eq!(rooted(&bundle, &["list", "-q"]).stdout, "");
+}

@@ -6,6 +6,7 @@ pub(crate) mod report;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
     SocketType,
@@ -30,25 +31,60 @@ pub(crate) struct Message {
 
 /// The caller's end.
 #[derive(Debug)]
-pub(crate) struct Link(OwnedFd);
+pub(crate) struct Link {
+    socket: OwnedFd,
+    /// Readable when the caller does not want to wait any longer.
+    cancel: Option<OwnedFd>,
+}
+
+/// Waits for one of them: an error where only `cancel` is ready, false where `timeout` has passed.
+///
+/// # Errors
+/// The caller has called it off.
+pub(crate) fn wait(
+    fd: BorrowedFd<'_>,
+    cancel: Option<BorrowedFd<'_>>,
+    timeout: Option<&Timespec>,
+) -> Result<bool> {
+    let mut fds = vec![PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    fds.extend(cancel.map(|cancel| PollFd::from_borrowed_fd(cancel, PollFlags::IN)));
+    let ready = match rustix::event::poll(&mut fds, timeout) {
+        // For the caller to look at its clock again.
+        Err(rustix::io::Errno::INTR) => return Ok(true),
+        other => other.call(|| "poll")?,
+    };
+    let called_off = fds.get(1).is_some_and(|cancel| !cancel.revents().is_empty());
+    if called_off && fds.first().is_some_and(|fd| fd.revents().is_empty()) {
+        return Err(Error::new(ErrorKind::Cancelled, "called off before the container ran"));
+    }
+    Ok(ready > 0)
+}
 
 impl Link {
     /// Takes a connected packet socket: one end of [`pair`], or the connection to the gate.
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self(socket)
+        Self { socket, cancel: None }
+    }
+
+    /// Readable when the caller does not want to wait any longer.
+    pub(crate) fn cancel(&self) -> Option<BorrowedFd<'_>> {
+        self.cancel.as_ref().map(AsFd::as_fd)
     }
 
     /// The next message; an empty one when init has ended or become the workload.
     ///
     /// # Errors
-    /// recvmsg(2) failed or the message is unknown.
+    /// recvmsg(2) failed or the message is unknown; or the caller has called it off.
     pub(crate) fn receive(&self) -> Result<Message> {
+        if self.cancel.is_some() {
+            wait(self.socket.as_fd(), self.cancel(), None)?;
+        }
         let mut bytes = [0_u8; LONGEST];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let got = rustix::io::retry_on_intr(|| {
             rustix::net::recvmsg(
-                &self.0,
+                &self.socket,
                 &mut [std::io::IoSliceMut::new(&mut bytes)],
                 &mut control,
                 RecvFlags::CMSG_CLOEXEC,
@@ -79,7 +115,7 @@ impl Link {
     /// # Errors
     /// Init is gone (EPIPE).
     pub(crate) fn send(&self, message: ToInit) -> Result<()> {
-        rustix::net::send(&self.0, &[message as u8], SendFlags::NOSIGNAL)
+        rustix::net::send(&self.socket, &[message as u8], SendFlags::NOSIGNAL)
             .call(|| "send(link)")
             .map(drop)
     }
@@ -87,15 +123,16 @@ impl Link {
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 }
 
-/// Makes both ends: the caller's and init's.
+/// Makes both ends: the caller's, which heeds `cancel`, and init's.
 ///
 /// # Errors
-/// socketpair(2) failed.
-pub(crate) fn pair() -> Result<(Link, OwnedFd)> {
+/// A call failed.
+pub(crate) fn pair(cancel: Option<&OwnedFd>) -> Result<(Link, OwnedFd)> {
+    let cancel = cancel.map(|fd| fd.try_clone().call(|| "dup(cancel)")).transpose()?;
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -103,5 +140,5 @@ pub(crate) fn pair() -> Result<(Link, OwnedFd)> {
         None,
     )
     .call(|| "socketpair(link)")?;
-    Ok((Link(ours), theirs))
+    Ok((Link { socket: ours, cancel }, theirs))
 }

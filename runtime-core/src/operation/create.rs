@@ -152,7 +152,7 @@ fn build<'a>(
     let cgroups = tracing::debug_span!("cgroup").in_scope(prepare)?;
     undo.push(move || cgroup_record.destroy());
 
-    let (link, theirs) = link::pair()?;
+    let (link, theirs) = link::pair(options.cancel.as_ref())?;
     let stdio = handed::stdio(&options.stdio)?;
     let dumpable = plan.namespaces.maps.is_some().then(KeepDumpable::new);
     let stubbed = around::inside(&around, || {

@@ -79,6 +79,9 @@ pub struct CreateOptions {
     /// The workload can tell when it is ready (sd_notify(3)), to whoever reads the socket that `run` or
     /// [`crate::Runtime::start_notified`] returns.
     pub notify: bool,
+    /// When this is readable (an eventfd(2), a signalfd(2), a socket's end), whatever is waited for is called off:
+    /// a hook, or a process in a paused container. The error is [`crate::ErrorKind::Cancelled`], and nothing is left.
+    pub cancel: Option<OwnedFd>,
     /// Standard streams of the workload, unless it has a terminal.
     pub stdio: Stdio,
 }
@@ -113,6 +116,9 @@ pub struct ExecOptions {
     pub ignore_paused: bool,
     /// Cgroups below the container's to be put in, `PATH` or, on cgroup v1, `CONTROLLER[,CONTROLLER…]:PATH`.
     pub cgroups: Vec<String>,
+    /// When this is readable (an eventfd(2), a signalfd(2), a socket's end), whatever is waited for is called off:
+    /// a hook, or a process in a paused container. The error is [`crate::ErrorKind::Cancelled`], and nothing is left.
+    pub cancel: Option<OwnedFd>,
     /// Standard streams of the process, unless it has a terminal.
     pub stdio: Stdio,
 }

@@ -300,8 +300,8 @@ fn run_hooks(plan: &CreatePlan, bundle: &Bundle, record: &Record, pid: i32) -> R
     let Record { oci_version, annotations, .. } = record;
     let (head, tail) = state_json(oci_version, &plan.id, &bundle.path, annotations, "creating");
     let state = format!("{head}{pid}{tail}");
-    hook::run("prestart", &plan.hooks.prestart, &state, &bundle.path)?;
-    hook::run("createRuntime", &plan.hooks.create_runtime, &state, &bundle.path)
+    hook::run("prestart", &plan.hooks.prestart, &state, &bundle.path, None)?;
+    hook::run("createRuntime", &plan.hooks.create_runtime, &state, &bundle.path, None)
 }
 
 /// Gives the master of the terminal to whoever waits for it.

@@ -123,8 +123,9 @@ pub(crate) fn until_ready<'a>(
                     "creating",
                 );
                 let state = format!("{head}{}{tail}", child.pid);
-                hook::run("prestart", &plan.hooks.prestart, &state, &bundle.path)?;
-                hook::run("createRuntime", &plan.hooks.create_runtime, &state, &bundle.path)?;
+                let (path, cancel) = (&bundle.path, child.link.cancel());
+                hook::run("prestart", &plan.hooks.prestart, &state, path, cancel)?;
+                hook::run("createRuntime", &plan.hooks.create_runtime, &state, path, cancel)?;
                 child.link.send(ToInit::Continue)?;
             }
             (Some(ToCaller::Ready), _) => return Ok(()),

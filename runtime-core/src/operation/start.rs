@@ -72,7 +72,7 @@ pub(crate) fn poststart(record: &Record, id: &ContainerId, pid: i32) -> Result<(
         &record.annotations,
         "running",
     );
-    hook::run("poststart", &record.poststart, &format!("{head}{pid}{tail}"), &record.bundle)
+    hook::run("poststart", &record.poststart, &format!("{head}{pid}{tail}"), &record.bundle, None)
         .map_err(|mut error| {
             if let Err(failure) = super::kill::end(record) {
                 error.attach(failure);
