@@ -68,10 +68,8 @@ fn benchmark(args: &Args) -> Result<bool> {
     let text = table::markdown(&results);
     print!("{text}");
     write_all(&args.out, &results, &text)?;
-    if !args.check {
-        return Ok(true);
-    }
-    let (lines, met) = results.judge().ok_or_else(|| {
+    let Some(bar) = args.check else { return Ok(true) };
+    let (lines, met) = results.judge(bar).ok_or_else(|| {
         Error("--check compares teu with crun: both have to take part".to_owned())
     })?;
     println!();

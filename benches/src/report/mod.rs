@@ -4,6 +4,7 @@ pub(crate) mod drawing;
 pub(crate) mod raw;
 pub(crate) mod table;
 
+use crate::args::Bar;
 use crate::contestant::Kind;
 use crate::measure::{Cost, Sample, Scenario};
 use crate::stats::{Summary, paired_ratio, summary};
@@ -58,22 +59,28 @@ impl Results {
 
     /// Holds the figures against the project's bar: a line for each part, and whether all are met.
     /// `None` when teu or crun did not take part.
-    pub(crate) fn judge(&self) -> Option<(Vec<String>, bool)> {
+    pub(crate) fn judge(&self, bar: Bar) -> Option<(Vec<String>, bool)> {
         let (time, _) = self.ratios(Scenario::Run, Kind::Teu)?;
         let memory =
             self.peak_kib(Scenario::Run, Kind::Teu)? / self.peak_kib(Scenario::Run, Kind::Crun)?;
         let verdict = |met: bool| if met { "met" } else { "MISSED" };
-        let lines = vec![
-            format!(
-                "run, median time, teu to crun: {time:.3} (at most {MOST_TIME}): {}",
-                verdict(time <= MOST_TIME)
-            ),
-            format!(
-                "run, peak memory, teu to crun: {memory:.3} (below {MOST_MEMORY}): {}",
-                verdict(memory < MOST_MEMORY)
+        let judged = [
+            (Bar::Whole, time <= MOST_TIME, "median time", time, format!("at most {MOST_TIME}")),
+            (
+                Bar::Memory,
+                memory < MOST_MEMORY,
+                "peak memory",
+                memory,
+                format!("below {MOST_MEMORY}"),
             ),
         ];
-        Some((lines, time <= MOST_TIME && memory < MOST_MEMORY))
+        let judged: Vec<_> =
+            judged.into_iter().filter(|(part, ..)| bar == Bar::Whole || bar == *part).collect();
+        let met = judged.iter().all(|(_, met, ..)| *met);
+        let line = |(_, met, what, ratio, wanted): (Bar, bool, &str, f64, String)| {
+            format!("run, {what}, teu to crun: {ratio:.3} ({wanted}): {}", verdict(met))
+        };
+        Some((judged.into_iter().map(line).collect(), met))
     }
 }
 
@@ -107,20 +114,20 @@ pub(crate) mod tests {
     #[test]
     fn the_bar_is_below_half_the_memory() {
         let mut results = example();
-        let (lines, met) = results.judge().unwrap();
+        let (lines, met) = results.judge(Bar::Whole).unwrap();
         assert!(!met, "half is not below half");
         assert!(lines[0].ends_with("0.200 (at most 0.4): met"), "{lines:?}");
         assert!(lines[1].ends_with("0.500 (below 0.5): MISSED"), "{lines:?}");
         for sample in results.samples.iter_mut().filter(|sample| sample.kind == Kind::Teu) {
             sample.cost.peak_kib = 999;
         }
-        assert!(results.judge().unwrap().1);
+        assert!(results.judge(Bar::Whole).unwrap().1);
     }
 
     #[test]
     fn no_verdict_without_crun() {
         let mut results = example();
         results.samples.retain(|sample| sample.kind == Kind::Teu);
-        assert!(results.judge().is_none());
+        assert!(results.judge(Bar::Whole).is_none());
     }
 }
