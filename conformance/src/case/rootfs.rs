@@ -1,6 +1,7 @@
 //! Mounts: what `mounts` says, read back from the kernel.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -28,6 +29,13 @@ pub(super) const CASES: &[Case] = &[
         read_only_tree,
     ),
     Case::new("rootfs/tmpfs-data", "size and mode of a tmpfs", "tmpfs(5)", tmpfs_data),
+    Case::new(
+        "rootfs/tmpfs-mode",
+        "a tmpfs without mode has that of the directory that it covers, else 1777",
+        "runc; images have /tmp, /run and homes as they are to be",
+        tmpfs_mode,
+    )
+    .known("in runc 1.1 the directory's mode wins over mode= as well"),
     Case::new(
         "rootfs/tmpcopyup",
         "a tmpfs with tmpcopyup starts with what it covers, and the rootfs stays as it is",
@@ -219,6 +227,30 @@ fn read_only_tree(lab: &Lab) -> Result {
     }
     let text = probed(lab, &["write", "/tmp/rro/inner/file"], &mounts)?;
     ensure_eq!(text, "errno 30\n", "writing below rro");
+    Ok(())
+}
+
+fn tmpfs_mode(lab: &Lab) -> Result {
+    let places = ["/closed", "/sticky", "/open", "/new", "/given"];
+    let bundle = lab.bundle(|config| {
+        config["root"]["readonly"] = false.into();
+        for place in &places[..4] {
+            add(config, tmpfs(place, &[]));
+        }
+        add(config, tmpfs("/given", &["mode=0711"]));
+        let mut args = vec!["/bin/busybox", "stat", "-c", "%a"];
+        args.extend(places);
+        config["process"]["args"] = args.into();
+    })?;
+    for (place, mode) in [("closed", 0o700), ("sticky", 0o3770), ("open", 0o755), ("given", 0o755)]
+    {
+        let path = bundle.rootfs().join(place);
+        std::fs::create_dir(&path)?;
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode))?;
+    }
+    let modes = lab.container(bundle).run()?.ok()?.stdout;
+    let modes: Vec<&str> = modes.lines().collect();
+    ensure_eq!(modes, ["700", "3770", "755", "1777", "711"], "modes");
     Ok(())
 }
 

@@ -13,18 +13,18 @@ use crate::fail::{Fail, Result, Words};
 /// fsconfig(2) takes strings of at most so many bytes.
 const LONGEST: usize = 255;
 
-/// Makes it.
+/// Makes it, with `mode` as a further option where it is given.
 ///
 /// # Errors
 /// The filesystem's own words are in the failure, where it has any.
-pub fn make(step: Step, filesystem: &FilesystemView<'_>) -> Result<OwnedFd> {
+pub fn make(step: Step, filesystem: &FilesystemView<'_>, mode: Option<u32>) -> Result<OwnedFd> {
     let kind = filesystem.kind;
     let opened = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC);
     if let (Err(Errno::PERM), Some(path)) = (&opened, filesystem.or_bind) {
         return bind(step, path);
     }
     let context = opened.map_err(|errno| refused(step, c"fsopen", errno, kind, None))?;
-    match configure(&context, filesystem) {
+    match configure(&context, filesystem, mode) {
         Ok(mount) => Ok(mount),
         // The plan says so: without a namespace of its own the kernel may refuse a new instance, some already
         // when it is opened and some only now.
@@ -50,6 +50,7 @@ type Refused<'a> = (&'static CStr, Errno, Option<FsOptionView<'a>>);
 fn configure<'a>(
     context: &OwnedFd,
     filesystem: &FilesystemView<'a>,
+    mode: Option<u32>,
 ) -> core::result::Result<OwnedFd, Refused<'a>> {
     if !filesystem.source.is_empty() {
         rustix::mount::fsconfig_set_string(context, c"source", filesystem.source)
@@ -57,6 +58,10 @@ fn configure<'a>(
     }
     for option in filesystem.options {
         set(context, &option).map_err(|(call, errno)| (call, errno, Some(option)))?;
+    }
+    if let Some(mode) = mode {
+        rustix::mount::fsconfig_set_string(context, c"mode", octal(mode, &mut [0; 5]))
+            .map_err(|errno| (c"fsconfig(mode)", errno, None))?;
     }
     rustix::mount::fsconfig_create(context)
         .map_err(|errno| (c"fsconfig(FSCONFIG_CMD_CREATE)", errno, None))?;
@@ -92,6 +97,14 @@ fn set(
         rest = &rest[used..];
     }
     Ok(())
+}
+
+/// Permission bits as an option's value.
+fn octal(mode: u32, text: &mut [u8; 5]) -> &CStr {
+    for (place, digit) in text.iter_mut().take(4).rev().enumerate() {
+        *digit = b'0' + (mode >> (3 * place) & 7) as u8;
+    }
+    CStr::from_bytes_until_nul(text).unwrap_or(c"")
 }
 
 /// Takes the next layer of a list, with `\:` for a colon in a name; its length, and what was used of the list.
@@ -152,6 +165,13 @@ fn refused(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modes_are_octal() {
+        for (mode, text) in [(0o1777, c"1777"), (0o755, c"0755"), (0, c"0000"), (0o7777, c"7777")] {
+            assert_eq!(octal(mode, &mut [0; 5]), text);
+        }
+    }
 
     #[test]
     fn layers_are_split_at_colons_that_are_not_escaped() {

@@ -42,7 +42,7 @@ impl Root {
             }
             RootMountView::Filesystem(filesystem) => {
                 // It is the first of `mounts`.
-                let mount = filesystem::make(Step::Mount, &filesystem)?;
+                let mount = filesystem::make(Step::Mount, &filesystem, None)?;
                 attach(Step::Root, mount.as_fd(), on, filesystem.kind.to_bytes())?;
                 Ok(Self(mount))
             }

@@ -2,7 +2,7 @@
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use teu_wire::{FdsView, MountSourceView, MountView, Step};
+use teu_wire::{FdsView, FilesystemView, MountSourceView, MountView, Step};
 
 use super::path::{self, Kind};
 use super::{Root, attach, copy_up, filesystem};
@@ -17,7 +17,10 @@ const STEP: Step = Step::Mount;
 /// The filesystem, the source or the destination refused.
 pub fn mount(root: &Root, mount: &MountView<'static>, fds: &FdsView<'_>) -> Result<()> {
     let (tree, kind) = match mount.source {
-        MountSourceView::Filesystem(wanted) => (filesystem::make(STEP, &wanted)?, Kind::Directory),
+        MountSourceView::Filesystem(wanted) => {
+            let mode = mode_below(root, mount, &wanted)?;
+            (filesystem::make(STEP, &wanted, mode)?, Kind::Directory)
+        }
         MountSourceView::Tree(wanted) => {
             let number = fds.trees.get(wanted.place as usize).unwrap_or(-1);
             let tree = rustix::io::fcntl_dupfd_cloexec(call::inherited(number), 3).at(
@@ -44,6 +47,23 @@ pub fn mount(root: &Root, mount: &MountView<'static>, fds: &FdsView<'_>) -> Resu
     attach(STEP, tree.as_fd(), on.as_fd(), mount.destination.to_bytes())?;
     // After it is attached: what is shared before would be shared with the tree that it was taken from.
     set_propagation(&tree, mount)
+}
+
+/// The mode of the directory that a tmpfs covers, unless its options have one: an image's /run stays 0755 and its /tmp
+/// 1777 as its users know them, as in runc. Where there is none, the kernel's 1777 holds.
+fn mode_below(
+    root: &Root,
+    mount: &MountView<'_>,
+    wanted: &FilesystemView<'_>,
+) -> Result<Option<u32>> {
+    if wanted.kind != c"tmpfs" || wanted.options.iter().any(|option| option.key == c"mode") {
+        return Ok(None);
+    }
+    let detail = mount.destination.to_bytes();
+    let below = path::find(root.as_fd(), mount.destination).at(STEP, c"openat2", detail)?;
+    let Some(below) = below else { return Ok(None) };
+    let mode = rustix::fs::fstat(below).at(STEP, c"fstat", detail)?.st_mode;
+    Ok(Some(mode & 0o7777))
 }
 
 fn kind_of(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<Kind> {
