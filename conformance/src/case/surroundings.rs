@@ -12,6 +12,13 @@ pub(super) const CASES: &[Case] = &[
     Case::new("cli/deleted-cwd", "a deleted working directory is no error", ROBUST, deleted_cwd),
     Case::new("cli/few-descriptors", "a small RLIMIT_NOFILE is no error", ROBUST, few_descriptors),
     Case::new(
+        "cli/umask",
+        "a strict umask of the caller is neither the workload's nor in what was made for it",
+        ROBUST,
+        umask,
+    )
+    .known("runc 1.1 makes a missing working directory with the caller's umask"),
+    Case::new(
         "cli/stdio",
         "the workload's standard streams are those of create",
         "runc-create(8), terminals.md pass-through",
@@ -83,6 +90,30 @@ fn deleted_cwd(lab: &Lab) -> Result {
 
 fn few_descriptors(lab: &Lab) -> Result {
     cycle(lab, |call| call.wrap(shell(lab, "ulimit -S -n 40")))
+}
+
+fn umask(lab: &Lab) -> Result {
+    let script = "umask; busybox stat -c '%n %a %u:%g' /dev/null /dev/shm /made/mount /made/for/it";
+    let bundle = lab.bundle(|config| {
+        config["root"]["readonly"] = false.into();
+        config["process"]["args"] = ["/bin/sh", "-c", script].as_slice().into();
+        config["process"]["env"] = ["PATH=/bin"].as_slice().into();
+        config["process"]["cwd"] = "/made/for/it".into();
+        let mount = serde_json::json!({ "destination": "/made/mount/point", "type": "tmpfs" });
+        config["mounts"].as_array_mut().into_iter().for_each(|all| all.push(mount.clone()));
+    })?;
+    let c = lab.container(bundle);
+    let said = c.launch("run", &[]).wrap(shell(lab, "umask 077")).run()?.ok()?.silent()?.stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    let wanted = [
+        "0022",
+        "/dev/null 666 0:0",
+        "/dev/shm 1777 0:0",
+        "/made/mount 755 0:0",
+        "/made/for/it 755 0:0",
+    ];
+    ensure_eq!(lines, wanted, "umask, modes and owners in the container");
+    Ok(())
 }
 
 fn stdio(lab: &Lab) -> Result {

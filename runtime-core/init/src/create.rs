@@ -97,7 +97,9 @@ fn create(
 
     streams(root.as_ref(), fds, plan)?;
     if let Some(root) = &root {
-        // While the root can still be written to. Whatever stands in the way shows when it is entered.
+        // While the root can still be written to, and as the user can enter it, whatever the caller's umask. Whatever
+        // stands in the way shows when it is entered.
+        rustix::process::umask(rustix::fs::Mode::empty());
         let _made = rootfs::path::make(
             Step::Cwd,
             root.as_fd(),
