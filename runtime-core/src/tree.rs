@@ -29,7 +29,7 @@ pub(crate) fn check_root(path: &Path) -> Result<()> {
     if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
         return Ok(());
     }
-    Err(Error::spec("root.path", format_args!("{} is not a directory", path.display())))
+    Err(Error::spec("root.path", format_args!("{} is no directory", path.display())))
 }
 
 /// Opens every tree of the plan, in order, and tells the plan which of them are directories.

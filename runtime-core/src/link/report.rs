@@ -20,10 +20,19 @@ pub(crate) fn error(body: &[u8]) -> Error {
         Step::Program => program(&detail, failure.errno),
         Step::Exec => exec(&detail, failure.errno),
         Step::CreateContainerHook | Step::StartContainerHook => {
-            general(&failure, step, &detail).with_kind(ErrorKind::Hook)
+            general(&failure, step, &named(&detail)).with_kind(ErrorKind::Hook)
         }
         Step::Cwd => cwd(&failure, &detail),
         _ => general(&failure, step, &detail),
+    }
+}
+
+/// The text with a name for the number that it ends with: init has no table of the names.
+fn named(text: &str) -> String {
+    let ended = text.rsplit_once("cannot be executed: errno ");
+    match ended.and_then(|(before, number)| Some((before, number.parse().ok()?))) {
+        Some((before, number)) => format!("{before}cannot be executed: {}", Errno(number)),
+        None => text.to_owned(),
     }
 }
 
@@ -53,10 +62,11 @@ fn exec(path: &str, errno: i32) -> Error {
 }
 
 fn cwd(failure: &FailureView<'_>, detail: &str) -> Error {
-    let why = if failure.errno == 0 {
-        failure.call.to_string_lossy().into_owned()
-    } else {
-        sentence(failure.errno)
+    let why = match failure.errno {
+        0 => failure.call.to_string_lossy().into_owned(),
+        // Docker takes libc's words for a volume on the wrong kind of mount point, and explains that.
+        libc::ENOTDIR => format!("{}: a part of it is a file", Errno(libc::ENOTDIR)),
+        errno => sentence(errno),
     };
     Error::new(
         ErrorKind::Command,
@@ -143,6 +153,16 @@ mod tests {
             line(Step::Exec, 0, libc::ENOEXEC, "", "/bin/x"),
             "exec /bin/x: exec format error"
         );
+    }
+
+    #[test]
+    fn a_hook_that_cannot_be_executed() {
+        let step = Step::CreateContainerHook;
+        let detail = "/h: exit status 127, saying: cannot be executed: errno 2";
+        let said = line(step, 1, 0, "", detail);
+        assert!(said.ends_with("saying: cannot be executed: ENOENT"), "{said}");
+        let own = "/h: exit status 1, saying: errno 2";
+        assert!(line(step, 1, 0, "", own).ends_with(own));
     }
 
     #[test]

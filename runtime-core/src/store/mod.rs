@@ -58,7 +58,7 @@ impl Store {
             return Err(Error::new(
                 ErrorKind::SafetyViolation,
                 format!(
-                    "state root {}: not a directory that only its owner can write in (chmod 700, chown {euid})",
+                    "state root {}: must be a directory that only its owner can write in (chmod 700, chown {euid})",
                     root.display()
                 ),
             ));
