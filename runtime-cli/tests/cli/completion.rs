@@ -129,12 +129,12 @@ fn commands() {
     shells.offers("teu help pa", &["pause"]);
     // Behind global flags, too, however they are written.
     for before in ["--debug", "--root place", "--root=place", "--log x --log-format json"] {
-        shells.offers(&format!("teu {before} res"), &["resume"]);
+        shells.offers(&format!("teu {before} resu"), &["resume"]);
     }
     // With one dash, as go-runc writes them; zsh's _arguments cannot read that.
-    assert_eq!(shells.bash("teu -root place res"), ["resume"]);
+    assert_eq!(shells.bash("teu -root place resu"), ["resume"]);
     if has("fish") {
-        assert_eq!(shells.fish("teu -root place res"), ["resume"]);
+        assert_eq!(shells.fish("teu -root place resu"), ["resume"]);
     }
     // Every command of the help.
     let help = ran(&mut crate::teu(&["--help"])).stdout;
