@@ -21,6 +21,7 @@ macro_rules! checks {
 
 mod containerd;
 mod cri;
+mod crio;
 mod docker;
 mod podman;
 mod support;

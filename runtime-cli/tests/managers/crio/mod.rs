@@ -1,0 +1,16 @@
+//! conmon, called as CRI-O calls it, and the runtime beside it. The daemon is no Debian package and takes no part.
+
+mod checks;
+mod container;
+mod node;
+
+checks!(
+    a_container,
+    a_terminal,
+    exec,
+    failures,
+    a_stop,
+    what_the_daemon_asks_itself,
+    readiness,
+    out_of_memory,
+);
