@@ -2,6 +2,7 @@
 
 mod daemon;
 mod lines;
+mod more;
 mod options;
 
 use crate::support::Runtime;
@@ -18,6 +19,7 @@ mod checks {
         let who = format!("docker with {}", runtime.name());
         play(&who, lines::LINES, daemon.place(), &daemon.environment());
         play(&who, options::OPTIONS, daemon.place(), &daemon.environment());
+        play(&who, more::MORE, daemon.place(), &daemon.environment());
         if runtime.is_teu() {
             play(&who, lines::ONLY_TEU, daemon.place(), &daemon.environment());
         }

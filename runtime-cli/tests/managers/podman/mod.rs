@@ -3,6 +3,7 @@
 mod checkpoint;
 mod home;
 mod lines;
+mod more;
 
 use crate::support::Runtime;
 use crate::support::lines::{no_cgroups_below, path_with_criu, play};
@@ -16,6 +17,7 @@ mod checks {
         let home = home::Home::new(&runtime);
         let who = format!("podman with {}", runtime.name());
         play(&who, lines::LINES, home.place(), &home.environment());
+        play(&who, more::MORE, home.place(), &home.environment());
         if let Some(path) = path_with_criu() {
             let mut environment = home.environment();
             environment.retain(|(name, _)| name != "PATH");
