@@ -177,6 +177,8 @@ fn foreground(lab: &Lab) -> Result {
     let pid = std::fs::read_to_string(c.pid_file())?;
     ensure!(lines.contains(&"READY=1".to_owned()), "READY=1 is not in {lines:?}");
     ensure!(lines.contains(&format!("MAINPID={pid}")), "pid {pid} is not in {lines:?}");
+    // Until it has said so, it is a shell, and as the first process of its namespace ignores the signal.
+    event::file_contains(&run.output(), "ready", PATIENCE)?;
     c.kill("TERM")?;
     // What `probe sleep` ends with.
     run.finish()?.fails(128 + 15, "")?;

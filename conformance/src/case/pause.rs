@@ -93,6 +93,12 @@ fn exec_ignored(lab: &Lab) -> Result {
     Ok(())
 }
 
+/// Where a process that is about to enter a frozen cgroup can be seen: on cgroup v2 it is born in there, and
+/// frozen before it is anything.
+fn needs_v1_freezer(lab: &Lab) -> Result {
+    lab.needs("/sys/fs/cgroup/freezer", "the v1 freezer")
+}
+
 /// A call of `exec` into a paused container, once its process is frozen there on its way to the program.
 fn held<'l>(
     lab: &'l Lab,
@@ -120,6 +126,7 @@ fn held<'l>(
 }
 
 fn exec_caller_killed(lab: &Lab) -> Result {
+    needs_v1_freezer(lab)?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
@@ -133,6 +140,7 @@ fn exec_caller_killed(lab: &Lab) -> Result {
 }
 
 fn exec_called_off(lab: &Lab) -> Result {
+    needs_v1_freezer(lab)?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
@@ -148,6 +156,7 @@ fn exec_called_off(lab: &Lab) -> Result {
 }
 
 fn exec_killed(lab: &Lab) -> Result {
+    needs_v1_freezer(lab)?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let file = lab.folder.join("exec.pid");
