@@ -4,16 +4,20 @@
 //! root of a user namespace that owns none of them. A tree is detached from the moment it is made, gets its
 //! propagation before anybody can mount something in it, and init only moves it into place.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Stat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use rustix::mount::OpenTreeFlags;
 use teu_wire::InitPlan;
 
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
+use crate::namespace::mapping;
+use crate::operation::serve;
+use crate::plan::{CreatePlan, IdMapped, MapSource};
 use crate::rootfs::{Purpose, TreeSource};
-use crate::sys::mount::{MountAttr, mount_setattr_recursive};
+use crate::sys::mount::{IDMAP, MountAttr, mount_setattr};
+use crate::sys::userns;
 
 /// Checks the directory that the root is mounted on, which init opens again in its own mount namespace.
 ///
@@ -36,7 +40,8 @@ pub(crate) fn check_root(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// A source that is not there, with the JSON path of what asked for it.
-pub(crate) fn open_all(sources: &[TreeSource], init: &mut InitPlan) -> Result<Vec<OwnedFd>> {
+pub(crate) fn open_all(plan: &CreatePlan, init: &mut InitPlan) -> Result<Vec<OwnedFd>> {
+    let sources = &plan.trees;
     let mut trees = Vec::with_capacity(sources.len());
     for (place, source) in sources.iter().enumerate() {
         let tree = open_one(source).at(|| source.field.as_str())?;
@@ -51,7 +56,53 @@ pub(crate) fn open_all(sources: &[TreeSource], init: &mut InitPlan) -> Result<Ve
         }
         trees.push(tree);
     }
+    map_ids(plan, &trees)?;
     Ok(trees)
+}
+
+/// Maps the ids of trees that want it, while nobody else has them: the kernel lets a mount be mapped only once, and
+/// before it is attached.
+fn map_ids(plan: &CreatePlan, trees: &[OwnedFd]) -> Result<()> {
+    // Volumes of one container have the same maps, as a rule.
+    let mut known: Vec<(&MapSource, OwnedFd)> = Vec::new();
+    for IdMapped { place, recursive, by } in &plan.id_mapped {
+        let (Some(tree), Some(source)) = (trees.get(*place), plan.trees.get(*place)) else {
+            continue;
+        };
+        if known.iter().all(|(of, _)| of != &by) {
+            known.push((by, user_namespace(by).at(|| source.field.as_str())?));
+        }
+        let Some((_, namespace)) = known.iter().find(|(of, _)| of == &by) else { continue };
+        let userns_fd = namespace.as_raw_fd().unsigned_abs().into();
+        let attr = MountAttr { set: IDMAP, userns_fd, ..MountAttr::default() };
+        mount_setattr(tree.as_fd(), *recursive, attr)
+            .call(|| {
+                format!(
+                    "mount_setattr({}, MOUNT_ATTR_IDMAP); can its file system be idmapped?",
+                    source.path.display()
+                )
+            })
+            .at(|| source.field.as_str())?;
+    }
+    Ok(())
+}
+
+/// A user namespace with the maps.
+fn user_namespace(by: &MapSource) -> Result<OwnedFd> {
+    let open = |path: &Path| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({})", path.display()))
+    };
+    let maps = match by {
+        MapSource::Path(path) => return open(path),
+        MapSource::Maps(maps) => maps,
+    };
+    let holder = userns::hold()?;
+    let made = mapping::write(holder.pid, maps, true)
+        .and_then(|()| open(Path::new(&format!("/proc/{}/ns/user", holder.pid))));
+    // The descriptor holds the namespace from here on.
+    serve::ending(&holder.pidfd)()?;
+    made
 }
 
 fn open_one(source: &TreeSource) -> Result<OwnedFd> {
@@ -71,7 +122,7 @@ fn open_one(source: &TreeSource) -> Result<OwnedFd> {
     };
     if let Some(propagation) = source.propagation {
         let attr = MountAttr { propagation, ..MountAttr::default() };
-        mount_setattr_recursive(tree.as_fd(), attr).call(|| {
+        mount_setattr(tree.as_fd(), true, attr).call(|| {
             format!("mount_setattr({}, propagation {propagation:#x})", source.path.display())
         })?;
     }

@@ -36,6 +36,7 @@ mod exec_process;
 mod hook;
 mod hook_failure;
 mod hostile;
+mod idmap;
 mod layer;
 mod lifecycle;
 mod mask;
@@ -114,6 +115,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         hook::CASES,
         hook_failure::CASES,
         hostile::CASES,
+        idmap::CASES,
         rollback::CASES,
         rootfs::CASES,
         propagation::CASES,

@@ -22,19 +22,22 @@ pub struct IdRange {
 /// Both maps of a user namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IdMaps {
-    /// linux.uidMappings.
+    /// uidMappings.
     pub uid: Vec<IdRange>,
-    /// linux.gidMappings.
+    /// gidMappings.
     pub gid: Vec<IdRange>,
 }
 
 impl IdMaps {
-    /// Checks both lists.
+    /// Checks both lists of a section of the configuration.
     ///
     /// # Errors
     /// An empty list, an empty or overlapping range, or more lines than the kernel takes.
-    pub fn lower(uid: &[LinuxIdMapping], gid: &[LinuxIdMapping]) -> Result<Self> {
-        Ok(Self { uid: ranges(uid, "linux.uidMappings")?, gid: ranges(gid, "linux.gidMappings")? })
+    pub fn lower(uid: &[LinuxIdMapping], gid: &[LinuxIdMapping], section: &str) -> Result<Self> {
+        Ok(Self {
+            uid: ranges(uid, &format!("{section}.uidMappings"))?,
+            gid: ranges(gid, &format!("{section}.gidMappings"))?,
+        })
     }
 
     /// The id outside of a user id inside.
@@ -116,9 +119,12 @@ mod tests {
 
     #[test]
     fn finds_the_host_id_and_renders() {
-        let maps =
-            IdMaps::lower(&[mapping(0, 1000, 1), mapping(1, 100_000, 65_535)], &[mapping(0, 5, 1)])
-                .unwrap();
+        let maps = IdMaps::lower(
+            &[mapping(0, 1000, 1), mapping(1, 100_000, 65_535)],
+            &[mapping(0, 5, 1)],
+            "linux",
+        )
+        .unwrap();
         assert_eq!(maps.host_uid(0), Some(1000));
         assert_eq!(maps.host_uid(65_535), Some(165_534));
         assert_eq!(maps.host_uid(65_536), None);
@@ -135,7 +141,7 @@ mod tests {
             (vec![mapping(u32::MAX, 0, 2)], "linux.uidMappings[0].size"),
             (vec![mapping(0, 0, 10), mapping(5, 100, 1)], "linux.uidMappings[1]"),
         ] {
-            assert_eq!(IdMaps::lower(&bad, &good).unwrap_err().path(), Some(path));
+            assert_eq!(IdMaps::lower(&bad, &good, "linux").unwrap_err().path(), Some(path));
         }
     }
 }

@@ -138,7 +138,7 @@ fn maps(spec: &Spec, wanted: &Wanted) -> Result<Option<IdMaps>> {
     let uid = linux.and_then(|linux| linux.uid_mappings().as_deref()).unwrap_or_default();
     let gid = linux.and_then(|linux| linux.gid_mappings().as_deref()).unwrap_or_default();
     match wanted.get(Kind::User) {
-        Source::New => IdMaps::lower(uid, gid).map(Some),
+        Source::New => IdMaps::lower(uid, gid, "linux").map(Some),
         // A joined namespace has its maps already; what the configuration says of them changes nothing.
         Source::Path { .. } => Ok(None),
         Source::Inherit if uid.is_empty() && gid.is_empty() => Ok(None),

@@ -158,7 +158,7 @@ fn build<'a>(
     let stubbed = around::inside(&around, || {
         let mut init = plan.init.clone();
         tree::check_root(&bundle.root()?)?;
-        let trees = tree::open_all(&plan.trees, &mut init)?;
+        let trees = tree::open_all(plan, &mut init)?;
         let number = |fd: &OwnedFd| fd.as_raw_fd();
         let fds = Fds {
             link: number(&theirs),

@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use oci_spec::runtime::{Hook, Process, Spec};
 use teu_wire::{InitPlan, OwnedText};
 
-use super::{CallerHooks, CreatePlan};
+use super::{CallerHooks, CreatePlan, IdMapped, MapSource};
 use crate::bundle::Bundle;
 use crate::cgroup::{self, CgroupPlan};
 use crate::error::{Error, Result};
 use crate::host::{CgroupLayout, Host};
 use crate::id::ContainerId;
-use crate::namespace::{self, Kind, NamespacePlan};
+use crate::namespace::idmap::IdMaps;
+use crate::namespace::{self, Kind, NamespacePlan, Source};
 use crate::operation::{Console, CreateOptions, create::annotations, state_json};
 use crate::process;
-use crate::rootfs::{self, CgroupView, Hierarchy};
+use crate::rootfs::{self, CgroupView, Hierarchy, TreeSource};
 use crate::store::record::SeccompListener;
 
 /// Lowers a configuration to the plan of `create`, with warnings.
@@ -44,6 +45,7 @@ pub(crate) fn lower(
     let (rootfs, trees, more) =
         rootfs::lower::lower(spec, &root_inputs(bundle, host, options, &namespaces, &cgroup))?;
     warnings.extend(more);
+    let id_mapped = id_mapped(&trees, &namespaces)?;
     let wanted = spec
         .process()
         .as_ref()
@@ -79,6 +81,7 @@ pub(crate) fn lower(
         namespaces,
         cgroup,
         trees,
+        id_mapped,
         hooks,
         seccomp_listener: seccomp.as_ref().and_then(|seccomp| {
             Some(SeccompListener {
@@ -93,6 +96,31 @@ pub(crate) fn lower(
         init,
     };
     Ok((plan, warnings))
+}
+
+/// The user namespaces that idmapped mounts take their maps from.
+fn id_mapped(trees: &[TreeSource], namespaces: &NamespacePlan) -> Result<Vec<IdMapped>> {
+    let mapped = trees.iter().enumerate().filter_map(|(place, tree)| {
+        let map = tree.id_map.as_ref()?;
+        Some((place, tree, map))
+    });
+    mapped
+        .map(|(place, tree, map)| {
+            let section = tree.field.trim_end_matches(".source");
+            let by = match (namespaces.wanted.get(Kind::User), &namespaces.maps) {
+                _ if !map.uid.is_empty() => {
+                    MapSource::Maps(IdMaps::lower(&map.uid, &map.gid, section)?)
+                }
+                (Source::Path { path, .. }, _) => MapSource::Path(path.clone()),
+                (_, Some(maps)) => MapSource::Maps(maps.clone()),
+                (_, None) => {
+                    let text = "idmap without mappings needs a user namespace";
+                    return Err(Error::spec(format!("{section}.options"), text));
+                }
+            };
+            Ok(IdMapped { place, recursive: map.recursive, by })
+        })
+        .collect()
 }
 
 /// What is asked for and would silently not be given is an error.

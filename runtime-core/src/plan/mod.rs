@@ -15,6 +15,7 @@ use teu_wire::{InitPlan, MountSource};
 use crate::cgroup::CgroupPlan;
 use crate::error::Result;
 use crate::namespace::NamespacePlan;
+use crate::namespace::idmap::IdMaps;
 use crate::rootfs::TreeSource;
 use crate::store::record::SeccompListener;
 
@@ -29,6 +30,8 @@ pub struct CreatePlan {
     pub cgroup: CgroupPlan,
     /// The trees that the caller opens for [`InitPlan::rootfs`].
     pub trees: Vec<TreeSource>,
+    /// Which of them are idmapped, and how.
+    pub id_mapped: Vec<IdMapped>,
     /// Hooks in the runtime's namespaces.
     pub hooks: CallerHooks,
     /// Whom `start` sends the seccomp listener.
@@ -37,6 +40,27 @@ pub struct CreatePlan {
     pub seccomp: Option<LinuxSeccomp>,
     /// Init's part.
     pub init: InitPlan,
+}
+
+/// A tree whose ids are mapped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IdMapped {
+    /// Its place among the trees.
+    pub place: usize,
+    /// The mounts below as well.
+    pub recursive: bool,
+    /// By what.
+    pub by: MapSource,
+}
+
+/// A user namespace whose maps a mount takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MapSource {
+    /// One with these maps, made for it.
+    Maps(IdMaps),
+    /// The one at this path, which the container joins.
+    Path(PathBuf),
 }
 
 /// Hooks in the runtime's namespaces.

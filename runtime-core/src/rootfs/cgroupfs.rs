@@ -77,6 +77,7 @@ fn one_hierarchy(
             propagation: Some(option::PRIVATE),
             field: field.to_owned(),
             what: Purpose::Bind,
+            id_map: None,
         });
         return Ok(MountSource::Tree(Tree { place, directory: true }));
     }

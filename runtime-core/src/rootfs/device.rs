@@ -138,5 +138,6 @@ fn bind_from_host(
         propagation: Some(super::option::PRIVATE),
         field: field.to_owned(),
         what: Purpose::Device { major: device.major, minor: device.minor },
+        id_map: None,
     });
 }

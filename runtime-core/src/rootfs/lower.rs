@@ -4,7 +4,7 @@ use oci_spec::runtime::{Mount, Spec};
 use teu_wire::{OwnedText, RootMount, Rootfs, Switch};
 
 use super::option::{self, PRIVATE, REC, SHARED, SLAVE, UNBINDABLE};
-use super::{Inputs, Purpose, TreeSource, device, mount};
+use super::{Inputs, TreeSource, device, mount};
 use crate::error::{Error, Result};
 
 /// Lowers the section: init's part, the trees that the caller opens for it, and warnings.
@@ -35,14 +35,8 @@ pub(crate) fn lower(
             RootMount::Filesystem(filesystem)
         }
         None => {
-            trees.push(TreeSource {
-                path: path.clone(),
-                recursive: true,
-                // Never shared while it is moved: it becomes so in its place, if it is to be.
-                propagation: propagation.of_trees.or(Some(PRIVATE)),
-                field: "root.path".into(),
-                what: Purpose::Root,
-            });
+            // Never shared while it is moved: it becomes so in its place, if it is to be.
+            trees.push(TreeSource::root(path.clone(), propagation.of_trees.or(Some(PRIVATE))));
             RootMount::Tree(0)
         }
     };

@@ -12,6 +12,7 @@ pub mod option;
 
 use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::LinuxIdMapping;
 use serde::Serialize;
 use teu_wire::{InitPlan, MountSource};
 
@@ -30,6 +31,26 @@ pub struct TreeSource {
     pub field: String,
     /// What it is for.
     pub what: Purpose,
+    /// How its ids are mapped.
+    pub id_map: Option<IdMap>,
+}
+
+impl TreeSource {
+    fn root(path: PathBuf, propagation: Option<u64>) -> Self {
+        let field = "root.path".into();
+        Self { path, recursive: true, propagation, field, what: Purpose::Root, id_map: None }
+    }
+}
+
+/// An idmapped mount (mount_setattr(2), MOUNT_ATTR_IDMAP).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IdMap {
+    /// uidMappings: the ids of the source, and what they are in the mount; none means the container's own.
+    pub uid: Vec<LinuxIdMapping>,
+    /// gidMappings.
+    pub gid: Vec<LinuxIdMapping>,
+    /// `ridmap`: the mounts below as well.
+    pub recursive: bool,
 }
 
 /// What a tree is for.

@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-use oci_spec::runtime::Mount as Wanted;
+use oci_spec::runtime::{LinuxIdMapping, Mount as Wanted};
 use teu_wire::{BindPath, Filesystem, FsOption, Mount, MountSource, OwnedText, Tree};
 
 use super::option::{self, ATIME, Effect, RDONLY};
-use super::{Inputs, Purpose, TreeSource, cgroupfs, layer};
+use super::{IdMap, Inputs, Purpose, TreeSource, cgroupfs, layer};
 use crate::error::{Error, Result};
 
 /// Filesystems of which the kernel has one superblock for many mounts, and tmpfs, which has to be filled before:
@@ -56,6 +56,8 @@ pub(super) struct Options {
     bind: Option<bool>,
     remount: bool,
     copy_up: bool,
+    /// Whether with all below.
+    id_map: Option<bool>,
     set: u64,
     clear: u64,
     set_all: u64,
@@ -66,11 +68,11 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn read(words: &[String], field: &str) -> Result<Self> {
+    pub(super) fn read(words: &[String]) -> Self {
         let mut read = Self::default();
-        for (index, word) in words.iter().enumerate() {
+        for word in words {
             match option::effect(word) {
-                Some(effect) => read.apply(effect, || format!("{field}.options[{index}]"))?,
+                Some(effect) => read.apply(effect),
                 None if word.is_empty() => (),
                 // One word may hold several, as in mount(8)'s -o.
                 None => read.data.extend(word.split(',').map(|word| match word.split_once('=') {
@@ -79,11 +81,11 @@ impl Options {
                 })),
             }
         }
-        Ok(read)
+        read
     }
 
     /// The later word wins.
-    fn apply(&mut self, effect: Effect, path: impl FnOnce() -> String) -> Result<()> {
+    fn apply(&mut self, effect: Effect) {
         fn change(on: &mut u64, off: &mut u64, bits: u64) {
             *on |= bits;
             *off &= !bits;
@@ -108,12 +110,10 @@ impl Options {
             Effect::BindAll => self.bind = Some(true),
             Effect::Remount => self.remount = true,
             Effect::CopyUp => self.copy_up = true,
-            Effect::IdMap => {
-                return Err(Error::unsupported(path(), "idmapped mounts are not implemented yet"));
-            }
+            Effect::IdMap => self.id_map = Some(self.id_map.unwrap_or(false)),
+            Effect::IdMapAll => self.id_map = Some(true),
             Effect::Nothing => (),
         }
-        Ok(())
     }
 
     pub(super) fn read_only(&self) -> bool {
@@ -187,11 +187,11 @@ pub(super) fn lower(
     propagation: Option<u64>,
 ) -> Result<Lowered> {
     let field = format!("mounts[{index}]");
-    let options = Options::read(wanted.options().as_deref().unwrap_or_default(), &field)?;
+    let options = Options::read(wanted.options().as_deref().unwrap_or_default());
     let destination = relative(wanted.destination(), &format!("{field}.destination"))?;
-    check_mapped(wanted, &field)?;
     let kind = wanted.typ().as_deref().unwrap_or("bind");
     let bind = options.bind.or((kind == "bind").then_some(false));
+    let id_map = id_map(wanted, &options, bind.is_some() && !options.remount, &field, inputs)?;
     if kind != "proc" && !options.remount {
         check_below_proc(&destination, wanted, &field)?;
     }
@@ -213,6 +213,9 @@ pub(super) fn lower(
     }
     if let Some(recursive) = bind {
         let tree = bind_source(wanted, &options, recursive, &field, inputs, trees, propagation)?;
+        if let Some(tree) = trees.last_mut() {
+            tree.id_map = id_map;
+        }
         return Ok(now(vec![new(destination, tree)]));
     }
     if matches!(kind, "cgroup" | "cgroup2") {
@@ -255,18 +258,42 @@ fn check_below_proc(destination: &OwnedText, wanted: &Wanted, field: &str) -> Re
     ))
 }
 
-fn check_mapped(wanted: &Wanted, field: &str) -> Result<()> {
-    let mapped = [("uidMappings", wanted.uid_mappings()), ("gidMappings", wanted.gid_mappings())];
-    match mapped
-        .into_iter()
-        .find(|(_, mappings)| mappings.as_ref().is_some_and(|list| !list.is_empty()))
-    {
-        Some((name, _)) => Err(Error::unsupported(
-            format!("{field}.{name}"),
-            "idmapped mounts are not implemented yet",
-        )),
-        None => Ok(()),
+/// How the ids of a bind mount are mapped: by mappings of its own, or with the option alone by those of the
+/// container's user namespace (config.md, "Mounts").
+fn id_map(
+    wanted: &Wanted,
+    options: &Options,
+    is_bind: bool,
+    field: &str,
+    inputs: &Inputs<'_>,
+) -> Result<Option<IdMap>> {
+    let list = |list: &Option<Vec<LinuxIdMapping>>| list.clone().unwrap_or_default();
+    let (uid, gid) = (list(wanted.uid_mappings()), list(wanted.gid_mappings()));
+    if uid.is_empty() && gid.is_empty() && options.id_map.is_none() {
+        return Ok(None);
     }
+    let wrong = |name: &str, text: &str| Err(Error::spec(format!("{field}.{name}"), text));
+    match (uid.is_empty(), gid.is_empty()) {
+        _ if !is_bind => return wrong("options", "only bind mounts can be idmapped"),
+        (false, true) => {
+            return wrong("gidMappings", "missing: both kinds of ids are mapped or none");
+        }
+        (true, false) => {
+            return wrong("uidMappings", "missing: both kinds of ids are mapped or none");
+        }
+        (true, true) if !inputs.user_namespace => {
+            return wrong(
+                "options",
+                "idmap without mappings takes those of the container, which has no user namespace",
+            );
+        }
+        _ => {}
+    }
+    if inputs.unprivileged {
+        let text = "idmapped mounts can be made by root only";
+        return Err(Error::unsupported(format!("{field}.options"), text));
+    }
+    Ok(Some(IdMap { uid, gid, recursive: options.id_map.unwrap_or(false) }))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -302,6 +329,7 @@ fn bind_source(
         propagation,
         field: format!("{field}.source"),
         what: Purpose::Bind,
+        id_map: None,
     });
     // Whether it is a directory shows when it is opened.
     Ok(MountSource::Tree(Tree { place, directory: true }))
@@ -310,7 +338,7 @@ fn bind_source(
 /// The mount on `/`: it becomes the root itself; its attributes are set by a second step, where it is.
 pub(super) fn lower_root(wanted: &Wanted, inputs: &Inputs<'_>) -> Result<(Filesystem, Mount)> {
     let field = "mounts[0]";
-    let options = Options::read(wanted.options().as_deref().unwrap_or_default(), field)?;
+    let options = Options::read(wanted.options().as_deref().unwrap_or_default());
     let kind = wanted.typ().as_deref().unwrap_or("bind");
     if options.bind.is_some() || kind == "bind" || options.remount {
         return Err(Error::spec(

@@ -30,6 +30,8 @@ pub enum Effect {
     CopyUp,
     /// An idmapped mount.
     IdMap,
+    /// The same for all below.
+    IdMapAll,
     /// What is the case anyway.
     Nothing,
 }
@@ -59,8 +61,8 @@ pub const SLAVE: u64 = 1 << 19;
 pub const SHARED: u64 = 1 << 20;
 
 use Effect::{
-    Atime, AtimeAll, Bind, BindAll, Clear, ClearAll, CopyUp, IdMap, Nothing, Propagation, Remount,
-    Set, SetAll, Superblock,
+    Atime, AtimeAll, Bind, BindAll, Clear, ClearAll, CopyUp, IdMap, IdMapAll, Nothing, Propagation,
+    Remount, Set, SetAll, Superblock,
 };
 
 /// The table.
@@ -99,7 +101,7 @@ pub const OPTIONS: &[(&str, Effect)] = &[
     ("relatime", Atime(RELATIME)),
     ("remount", Remount),
     ("rexec", ClearAll(NOEXEC)),
-    ("ridmap", IdMap),
+    ("ridmap", IdMapAll),
     ("rnoatime", AtimeAll(NOATIME)),
     ("rnodev", SetAll(NODEV)),
     ("rnodiratime", SetAll(NODIRATIME)),
@@ -139,7 +141,7 @@ pub fn effect(word: &str) -> Option<Effect> {
 
 /// The options that this runtime can carry out, as `features` lists them.
 pub fn words() -> impl Iterator<Item = &'static str> {
-    OPTIONS.iter().filter(|(_, effect)| *effect != IdMap).map(|(word, _)| *word)
+    OPTIONS.iter().map(|(word, _)| *word)
 }
 
 #[cfg(test)]

@@ -6,3 +6,4 @@ pub(crate) mod exec;
 pub(crate) mod mount;
 pub(crate) mod namespace;
 pub(crate) mod process;
+pub(crate) mod userns;

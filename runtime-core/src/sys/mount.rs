@@ -15,8 +15,15 @@ pub(crate) struct MountAttr {
     pub(crate) userns_fd: u64,
 }
 
-/// Changes the attributes of a mount and of all below it.
-pub(crate) fn mount_setattr_recursive(tree: BorrowedFd<'_>, attr: MountAttr) -> Result<(), Errno> {
+/// MOUNT_ATTR_IDMAP.
+pub(crate) const IDMAP: u64 = 0x0010_0000;
+
+/// Changes the attributes of a mount, and of all below it if `recursive`.
+pub(crate) fn mount_setattr(
+    tree: BorrowedFd<'_>,
+    recursive: bool,
+    attr: MountAttr,
+) -> Result<(), Errno> {
     const AT_RECURSIVE: i32 = 0x8000;
     // SAFETY: the kernel reads `attr` for its size and an empty path; nothing is written.
     let result = unsafe {
@@ -24,7 +31,7 @@ pub(crate) fn mount_setattr_recursive(tree: BorrowedFd<'_>, attr: MountAttr) -> 
             libc::SYS_mount_setattr,
             tree.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH | AT_RECURSIVE,
+            libc::AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 },
             &raw const attr,
             size_of::<MountAttr>(),
         )
