@@ -1,10 +1,21 @@
 //! The checks, each what a kubelet would do for some pods.
 
+mod life;
+mod mounts;
+mod namespaces;
+mod security;
+
+pub(crate) use life::containerd_starts_anew;
+pub(crate) use mounts::mounts_and_devices;
+pub(crate) use namespaces::namespaces_of_others;
+pub(crate) use security::profiles_and_privileges;
+
 use std::collections::HashMap;
 
+use k8s_cri::v1::security_profile::ProfileType;
 use k8s_cri::v1::{
     Capability, ContainerStatsRequest, Int64Value, LinuxContainerConfig, LinuxContainerResources,
-    LinuxContainerSecurityContext, NamespaceOption, SecurityProfile,
+    LinuxContainerSecurityContext, NamespaceMode, NamespaceOption, SecurityProfile,
     UpdateContainerResourcesRequest,
 };
 
@@ -12,18 +23,16 @@ use super::client::{EXITED, Kubelet, RUNNING};
 use super::daemon::Daemon;
 use crate::support::Runtime;
 
-/// What the API numbers so: the pod's namespace for its containers.
-const POD: i32 = 0;
-const CONTAINER: i32 = 1;
-/// The seccomp profile of the manager.
-const RUNTIME_DEFAULT: i32 = 0;
-
+/// A story of a kubelet with a containerd of its own.
 fn play<F: Future<Output = ()>>(runtime: Runtime, story: impl FnOnce(Kubelet) -> F) {
-    let daemon = Daemon::start(&runtime);
+    on_a_node(&runtime, async |daemon| story(Kubelet::connect(daemon).await).await);
+}
+
+/// A story of everything on a node.
+fn on_a_node(runtime: &Runtime, story: impl AsyncFnOnce(&mut Daemon)) {
+    let mut daemon = Daemon::start(runtime);
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    executor.expect("an executor").block_on(async {
-        story(Kubelet::connect(&daemon).await).await;
-    });
+    executor.expect("an executor").block_on(story(&mut daemon));
     daemon.nothing_left();
 }
 
@@ -102,7 +111,8 @@ pub(crate) fn what_a_container_may(runtime: Runtime) {
             .pod("pod", |config| {
                 if let Some(linux) = &mut config.linux {
                     linux.sysctls = HashMap::from([("net.ipv4.ip_forward".into(), "1".into())]);
-                    let options = NamespaceOption { pid: POD, ..Default::default() };
+                    let options =
+                        NamespaceOption { pid: NamespaceMode::Pod.into(), ..Default::default() };
                     let security = linux.security_context.get_or_insert_default();
                     security.namespace_options = Some(options);
                 }
@@ -119,8 +129,14 @@ pub(crate) fn what_a_container_may(runtime: Runtime) {
                 add_capabilities: vec!["NET_BIND_SERVICE".into()],
                 ..Default::default()
             }),
-            seccomp: Some(SecurityProfile { profile_type: RUNTIME_DEFAULT, ..Default::default() }),
-            namespace_options: Some(NamespaceOption { pid: POD, ..Default::default() }),
+            seccomp: Some(SecurityProfile {
+                profile_type: ProfileType::RuntimeDefault.into(),
+                ..Default::default()
+            }),
+            namespace_options: Some(NamespaceOption {
+                pid: NamespaceMode::Pod.into(),
+                ..Default::default()
+            }),
             masked_paths: vec!["/proc/kcore".into()],
             readonly_paths: vec!["/proc/sys".into()],
             ..Default::default()
@@ -146,7 +162,10 @@ pub(crate) fn what_a_container_may(runtime: Runtime) {
         assert!(processes.contains("sleep 1000000"), "{processes}");
 
         let alone = LinuxContainerSecurityContext {
-            namespace_options: Some(NamespaceOption { pid: CONTAINER, ..Default::default() }),
+            namespace_options: Some(NamespaceOption {
+                pid: NamespaceMode::Container.into(),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let two = kubelet

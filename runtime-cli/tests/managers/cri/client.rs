@@ -1,6 +1,7 @@
 //! What a kubelet does with pods and containers, in a few words.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use hyper_util::rt::TokioIo;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
@@ -9,12 +10,13 @@ use k8s_cri::v1::{
     CreateContainerRequest, ExecSyncRequest, ImageSpec, LinuxContainerConfig,
     LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata, RemoveContainerRequest,
     RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest, StopContainerRequest,
-    StopPodSandboxRequest,
+    StopPodSandboxRequest, VersionRequest,
 };
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::daemon::Daemon;
 use crate::support::image;
+use crate::support::process::DEADLINE;
 
 /// The states of a container, as the API numbers them.
 pub(crate) const RUNNING: i32 = 1;
@@ -45,11 +47,14 @@ impl Kubelet {
         // The name is not used: the connector knows where to.
         let endpoint = Endpoint::from_static("http://containerd");
         let channel = endpoint.connect_with_connector(connect).await.expect("containerd answers");
-        Self {
-            api: RuntimeServiceClient::new(channel),
-            parent: daemon.parent().to_owned(),
-            logs: daemon.logs(),
+        let mut api = RuntimeServiceClient::new(channel);
+        // It answers before it has found the pods that run; until then it does nothing else.
+        let until = Instant::now() + DEADLINE;
+        while let Err(status) = api.version(VersionRequest::default()).await {
+            assert!(Instant::now() < until, "{status}");
+            tokio::task::yield_now().await;
         }
+        Self { api, parent: daemon.parent().to_owned(), logs: daemon.logs() }
     }
 
     /// A pod of that name, changed by `edit`.
@@ -95,14 +100,25 @@ impl Kubelet {
         command: &[&str],
         linux: LinuxContainerConfig,
     ) -> Result<String, tonic::Status> {
-        let config = ContainerConfig {
+        self.edited(pod, name, command, |config| config.linux = Some(linux)).await
+    }
+
+    /// A container that was started, changed by `edit`.
+    pub(crate) async fn edited(
+        &mut self,
+        pod: &Pod,
+        name: &str,
+        command: &[&str],
+        edit: impl FnOnce(&mut ContainerConfig),
+    ) -> Result<String, tonic::Status> {
+        let mut config = ContainerConfig {
             metadata: Some(ContainerMetadata { name: name.into(), attempt: 0 }),
             image: Some(ImageSpec { image: image::NAME.into(), ..Default::default() }),
             command: command.iter().map(|&word| word.into()).collect(),
             log_path: format!("{name}.log"),
-            linux: Some(linux),
             ..Default::default()
         };
+        edit(&mut config);
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
             config: Some(config),
@@ -132,13 +148,13 @@ impl Kubelet {
 
     /// Asks until the container has ended.
     pub(crate) async fn ended(&mut self, container: &str) -> ContainerStatus {
-        let until = std::time::Instant::now() + crate::support::process::DEADLINE;
+        let until = Instant::now() + DEADLINE;
         loop {
             let status = self.status(container).await;
             if status.state == EXITED {
                 return status;
             }
-            assert!(std::time::Instant::now() < until, "{status:?}");
+            assert!(Instant::now() < until, "{status:?}");
             tokio::task::yield_now().await;
         }
     }

@@ -57,6 +57,16 @@ impl Daemon {
         &self.0.parent
     }
 
+    /// The directory and the namespaces that containerd is in.
+    pub(crate) fn place(&self) -> &Private {
+        &self.0.place
+    }
+
+    /// Ends containerd, runs `meanwhile`, and starts it anew.
+    pub(crate) fn restart(&mut self, meanwhile: impl FnOnce()) {
+        self.0.restart(meanwhile);
+    }
+
     /// A directory for the logs of pods.
     pub(crate) fn logs(&self) -> PathBuf {
         self.0.place.path("logs")

@@ -4,4 +4,13 @@ mod checks;
 mod client;
 mod daemon;
 
-checks!(a_pod_and_its_containers, what_a_container_may, out_of_memory, fifty_pods_at_once);
+checks!(
+    a_pod_and_its_containers,
+    what_a_container_may,
+    profiles_and_privileges,
+    namespaces_of_others,
+    mounts_and_devices,
+    out_of_memory,
+    containerd_starts_anew,
+    fifty_pods_at_once,
+);

@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 pub(crate) const NAME: &str = "localhost/busybox:test";
 
 const BUSYBOX: &str = "/bin/busybox";
-const APPLETS: [&str; 24] = [
+const APPLETS: [&str; 27] = [
     "sh", "true", "echo", "cat", "sleep", "pwd", "touch", "env", "id", "ls", "ps", "grep",
     "hostname", "nc", "tty", "df", "wc", "rm", "mv", "mkdir", "chmod", "kill", "stty", "sort",
+    "readlink", "mount", "umount",
 ];
 const FILES: [(&str, &str); 2] = [
     ("etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"),

@@ -17,6 +17,8 @@ pub(crate) struct Server {
     pub(crate) place: Private,
     /// The cgroup that its containers are made in.
     pub(crate) parent: String,
+    command: Command,
+    socket: PathBuf,
     child: Child,
 }
 
@@ -29,22 +31,31 @@ impl Server {
         socket: PathBuf,
     ) -> Self {
         let log = File::create(place.path("log")).expect("log file");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("log file"))
-            .stderr(log)
-            .spawn()
-            .expect("the daemon starts");
-        let server = Self { place, parent, child };
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("log file")).stderr(log);
+        let child = command.spawn().expect("the daemon starts");
+        let server = Self { place, parent, command, socket, child };
+        server.wait();
+        server
+    }
+
+    /// Waits until somebody listens on the socket.
+    fn wait(&self) {
         let until = Instant::now() + DEADLINE;
-        let process = Handle::open(server.child.id()).expect("the daemon is our child");
+        let process = Handle::open(self.child.id()).expect("the daemon is our child");
         // It listens when it is ready; until then nobody does, which connect(2) says at once.
-        while UnixStream::connect(&socket).is_err() {
+        while UnixStream::connect(&self.socket).is_err() {
             // Also the pause between two tries: the end of the daemon is what may come instead.
             let ended = process.wait(Instant::now() + Duration::from_millis(50));
-            assert!(!ended && Instant::now() < until, "nobody listens:\n{}", server.log());
+            assert!(!ended && Instant::now() < until, "nobody listens:\n{}", self.log());
         }
-        server
+    }
+
+    /// Ends it, runs `meanwhile`, and starts it anew.
+    pub(crate) fn restart(&mut self, meanwhile: impl FnOnce()) {
+        self.stop();
+        meanwhile();
+        self.child = self.command.spawn().expect("the daemon starts again");
+        self.wait();
     }
 
     fn log(&self) -> String {
