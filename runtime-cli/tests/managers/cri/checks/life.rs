@@ -4,7 +4,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Instant;
 
-use k8s_cri::v1::{ContainerMetadata, LinuxContainerConfig, Mount, PodSandboxStatusRequest};
+use k8s_cri::v1::{
+    ContainerMetadata, ExecSyncRequest, LinuxContainerConfig, Mount, PodSandboxStatusRequest,
+};
 
 use super::super::client::{EXITED, Kubelet, RUNNING};
 use super::on_a_node;
@@ -56,6 +58,12 @@ pub(crate) fn containerd_starts_anew(runtime: Runtime) {
         assert_eq!(status.into_inner().status.map(|status| status.state), Some(READY));
         assert_eq!(kubelet.status(&deaf).await.state, RUNNING);
         assert_eq!(kubelet.shell(&deaf, "hostname").await, ("pod\n".into(), 0));
+        let cmd = ["sleep", "1003"].map(String::from).to_vec();
+        let request = ExecSyncRequest { container_id: deaf.clone(), cmd, timeout: 1 };
+        let late = kubelet.api.exec_sync(request).await.expect_err("it does not end in a second");
+        assert!(late.message().contains("timeout 1s exceeded"), "{late}");
+        let (processes, _) = kubelet.shell(&deaf, "ps").await;
+        assert!(!processes.contains("sleep 1003"), "{processes}");
         let ended = kubelet.ended(&brief).await;
         assert_eq!((ended.exit_code, ended.reason.as_str()), (9, "Error"));
         kubelet.remove(&brief).await;
