@@ -4,11 +4,13 @@ mod life;
 mod mounts;
 mod namespaces;
 mod security;
+mod streams;
 
 pub(crate) use life::containerd_starts_anew;
 pub(crate) use mounts::mounts_and_devices;
 pub(crate) use namespaces::namespaces_of_others;
 pub(crate) use security::profiles_and_privileges;
+pub(crate) use streams::exec_attach_port_forward;
 
 use std::collections::HashMap;
 

@@ -3,6 +3,7 @@
 mod checks;
 mod client;
 mod daemon;
+mod stream;
 
 checks!(
     a_pod_and_its_containers,
@@ -11,6 +12,7 @@ checks!(
     namespaces_of_others,
     mounts_and_devices,
     out_of_memory,
+    exec_attach_port_forward,
     containerd_starts_anew,
     fifty_pods_at_once,
 );

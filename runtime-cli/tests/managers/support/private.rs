@@ -51,6 +51,11 @@ impl Private {
         command
     }
 
+    /// The network namespace.
+    pub(crate) fn network(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.holder.id()).into()
+    }
+
     /// The directory.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
