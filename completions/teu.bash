@@ -1,6 +1,6 @@
 # Completion of bash for teu. Made from the tables of the command line by scripts/manuals.
 
-_teu_commands='create run start exec pause resume ps update checkpoint restore events state kill delete list spec features plan help'
+_teu_commands='create run start exec pause resume ps update events checkpoint restore state kill delete list spec features plan help'
 _teu_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'
 
 # The flags of a command, or of the program.
@@ -15,9 +15,9 @@ _teu_flags() {
         'resume') echo '-h --help' ;;
         'ps') echo '-f --format -h --help' ;;
         'update') echo '-r --resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit -h --help' ;;
+        'events') echo '--interval --stats -h --help' ;;
         'checkpoint') echo '--image-path --work-path --parent-path --leave-running --tcp-established --tcp-skip-in-flight --link-remap --ext-unix-sk --shell-job --lazy-pages --status-fd --page-server --file-locks --pre-dump --manage-cgroups-mode --empty-ns --auto-dedup -h --help' ;;
         'restore') echo '-b --bundle --console-socket --image-path --work-path -d --detach --pid-file --tcp-established --tcp-close --ext-unix-sk --shell-job --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --lazy-pages --lsm-profile --lsm-mount-context --no-pivot -h --help' ;;
-        'events') echo '--interval --stats -h --help' ;;
         'state') echo '-h --help' ;;
         'kill') echo '-a --all -h --help' ;;
         'delete') echo '-f --force -h --help' ;;
@@ -77,6 +77,7 @@ _teu_value() {
         update:--memory-reservation) echo nothing ;;
         update:--memory-swap) echo nothing ;;
         update:--pids-limit) echo nothing ;;
+        events:--interval) echo nothing ;;
         checkpoint:--image-path) echo directory ;;
         checkpoint:--work-path) echo directory ;;
         checkpoint:--parent-path) echo directory ;;
@@ -93,7 +94,6 @@ _teu_value() {
         restore:--empty-ns) echo nothing ;;
         restore:--lsm-profile) echo nothing ;;
         restore:--lsm-mount-context) echo nothing ;;
-        events:--interval) echo nothing ;;
         list:-f | list:--format) echo 'table json' ;;
         spec:-b | spec:--bundle) echo directory ;;
         plan:-b | plan:--bundle) echo directory ;;
@@ -159,7 +159,7 @@ _teu() {
         case $command:$operands in
             help:0) words=$_teu_commands ;;
             kill:1) words=$_teu_signals ;;
-            start:0 | exec:0 | pause:0 | resume:0 | ps:0 | update:0 | checkpoint:0 | events:0 | state:0 | kill:0 | delete:0) words=$(_teu_containers "${COMP_WORDS[0]}" "$root") ;;
+            start:0 | exec:0 | pause:0 | resume:0 | ps:0 | update:0 | events:0 | checkpoint:0 | state:0 | kill:0 | delete:0) words=$(_teu_containers "${COMP_WORDS[0]}" "$root") ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

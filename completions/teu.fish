@@ -15,11 +15,11 @@ function __teu_takes_value -a command flag
             return 0
         case 'update:-r' 'update:--resources' 'update:--blkio-weight' 'update:--cpu-period' 'update:--cpu-quota' 'update:--cpu-burst' 'update:--cpu-share' 'update:--cpu-rt-period' 'update:--cpu-rt-runtime' 'update:--cpu-idle' 'update:--cpuset-cpus' 'update:--cpuset-mems' 'update:--memory' 'update:--memory-reservation' 'update:--memory-swap' 'update:--pids-limit'
             return 0
+        case 'events:--interval'
+            return 0
         case 'checkpoint:--image-path' 'checkpoint:--work-path' 'checkpoint:--parent-path' 'checkpoint:--status-fd' 'checkpoint:--page-server' 'checkpoint:--manage-cgroups-mode' 'checkpoint:--empty-ns'
             return 0
         case 'restore:-b' 'restore:--bundle' 'restore:--console-socket' 'restore:--image-path' 'restore:--work-path' 'restore:--pid-file' 'restore:--manage-cgroups-mode' 'restore:--empty-ns' 'restore:--lsm-profile' 'restore:--lsm-mount-context'
-            return 0
-        case 'events:--interval'
             return 0
         case 'list:-f' 'list:--format'
             return 0
@@ -163,6 +163,10 @@ complete -c teu -n "__teu_at update" -l memory-swap -x -d 'limit of memory and s
 complete -c teu -n "__teu_at update" -l pids-limit -x -d 'most processes; -1 for no limit'
 complete -c teu -n "__teu_at update" -l help -s h -d 'show help'
 
+complete -c teu -n "__teu_at events" -l interval -x -d 'time between two samples, as 500ms or 1m30s (default: 5s)'
+complete -c teu -n "__teu_at events" -l stats -d 'print one sample and end'
+complete -c teu -n "__teu_at events" -l help -s h -d 'show help'
+
 complete -c teu -n "__teu_at checkpoint" -l image-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of the image files (default: ./checkpoint)'
 complete -c teu -n "__teu_at checkpoint" -l work-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of criu\'s log and temporary files (default: that of the image files)'
 complete -c teu -n "__teu_at checkpoint" -l parent-path -x -a '(__fish_complete_directories (commandline -ct))' -d 'images of an earlier --pre-dump, relative to --image-path'
@@ -201,10 +205,6 @@ complete -c teu -n "__teu_at restore" -l lsm-profile -x -d 'label of the process
 complete -c teu -n "__teu_at restore" -l lsm-mount-context -x -d 'SELinux context of the mounts'
 complete -c teu -n "__teu_at restore" -l no-pivot -d 'do not use pivot_root; for bundles on the initial ramfs'
 complete -c teu -n "__teu_at restore" -l help -s h -d 'show help'
-
-complete -c teu -n "__teu_at events" -l interval -x -d 'time between two samples, as 500ms or 1m30s (default: 5s)'
-complete -c teu -n "__teu_at events" -l stats -d 'print one sample and end'
-complete -c teu -n "__teu_at events" -l help -s h -d 'show help'
 
 complete -c teu -n "__teu_at state" -l help -s h -d 'show help'
 
@@ -252,12 +252,12 @@ complete -c teu -n "__teu_at ''" -a ps -d 'list the processes of a container'
 complete -c teu -n "__teu_at_operand help 1" -a ps -d 'list the processes of a container'
 complete -c teu -n "__teu_at ''" -a update -d 'change the limits of a container'
 complete -c teu -n "__teu_at_operand help 1" -a update -d 'change the limits of a container'
+complete -c teu -n "__teu_at ''" -a events -d 'print what a container uses, and notices of the OOM killer'
+complete -c teu -n "__teu_at_operand help 1" -a events -d 'print what a container uses, and notices of the OOM killer'
 complete -c teu -n "__teu_at ''" -a checkpoint -d 'write the processes of a container to files'
 complete -c teu -n "__teu_at_operand help 1" -a checkpoint -d 'write the processes of a container to files'
 complete -c teu -n "__teu_at ''" -a restore -d 'make a container from what checkpoint has written'
 complete -c teu -n "__teu_at_operand help 1" -a restore -d 'make a container from what checkpoint has written'
-complete -c teu -n "__teu_at ''" -a events -d 'print what a container uses, and notices of the OOM killer'
-complete -c teu -n "__teu_at_operand help 1" -a events -d 'print what a container uses, and notices of the OOM killer'
 complete -c teu -n "__teu_at ''" -a state -d 'print the state of a container as JSON'
 complete -c teu -n "__teu_at_operand help 1" -a state -d 'print the state of a container as JSON'
 complete -c teu -n "__teu_at ''" -a kill -d 'send a signal to a container\'s first process'
@@ -281,8 +281,8 @@ complete -c teu -n '__teu_at_operand pause 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand resume 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand ps 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand update 1' -a '(__teu_containers)'
-complete -c teu -n '__teu_at_operand checkpoint 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand events 1' -a '(__teu_containers)'
+complete -c teu -n '__teu_at_operand checkpoint 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand state 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand kill 1' -a '(__teu_containers)'
 complete -c teu -n '__teu_at_operand kill 2' -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'

@@ -80,7 +80,7 @@ fn features_is_json_and_nothing_else() {
     ] {
         assert!(!linux[field].is_null(), "{field}");
     }
-    assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], false);
+    assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], true);
     // The specification's own types read it.
     serde_json::from_value::<oci_spec::runtime::Features>(features.clone()).unwrap();
     if Path::new(RUNC).exists() {
