@@ -41,6 +41,7 @@ mod layer;
 mod lifecycle;
 mod mask;
 mod namespace;
+mod network_device;
 mod notify;
 mod pause;
 mod planted;
@@ -128,6 +129,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         seccomp::CASES,
         sysctl::CASES,
         terminal::CASES,
+        network_device::CASES,
         notify::CASES,
         namespace::CASES,
         user_namespace::CASES,

@@ -35,7 +35,9 @@ pub(crate) fn check_not_ours(
         };
         let named = plan.init.hostname.as_ref().map(|_| "hostname".to_owned());
         let field = match kind {
-            Kind::Network => sets(b"net/"),
+            Kind::Network => {
+                sets(b"net/").or_else(|| plan.devices.first().map(|device| device.field.clone()))
+            }
             Kind::Ipc => {
                 sets(b"kernel/sem").or_else(|| sets(b"kernel/")).or_else(|| sets(b"fs/mqueue/"))
             }

@@ -6,7 +6,7 @@ use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use teu_wire::OwnedText;
 
 use super::idmap::IdMaps;
-use super::{Kind, NamespacePlan, Source, Wanted};
+use super::{Kind, NamespacePlan, NetDevice, Source, Wanted};
 use crate::error::{Error, Result};
 
 fn kind_of(kind: LinuxNamespaceType) -> Kind {
@@ -79,6 +79,7 @@ pub(crate) fn lower(spec: &Spec) -> Result<NamespacePlan> {
         at_clone: 0,
         in_init: Vec::new(),
         maps,
+        devices: net_devices(spec, &wanted)?,
         init: empty(&wanted),
         wanted,
     };
@@ -131,6 +132,43 @@ fn empty(wanted: &Wanted) -> teu_wire::Namespaces {
         hostname: None,
         domainname: None,
     }
+}
+
+/// The network devices, by name.
+fn net_devices(spec: &Spec, wanted: &Wanted) -> Result<Vec<NetDevice>> {
+    let listed = spec.linux().as_ref().and_then(|linux| linux.net_devices().as_ref());
+    let mut devices: Vec<NetDevice> = Vec::new();
+    let mut sorted: Vec<_> = listed.into_iter().flatten().collect();
+    sorted.sort_by_key(|(name, _)| name.as_str());
+    for (name, device) in sorted {
+        let field = format!("linux.netDevices[{name:?}]");
+        let wrong = |text: String| Err(Error::spec(field.as_str(), text));
+        if wanted.is_inherited(Kind::Network) {
+            return wrong(
+                "it is where it is to be: add {\"type\": \"network\"} to linux.namespaces".into(),
+            );
+        }
+        let new_name = device.name().clone().filter(|name| !name.is_empty());
+        let new_name = new_name.unwrap_or_else(|| name.clone());
+        if let Some(bad) = [name, &new_name].into_iter().find(|name| !is_device_name(name)) {
+            return wrong(format!("{bad:?} is no name of a network device"));
+        }
+        let template = new_name.contains('%');
+        if template && !(new_name.matches('%').count() == 1 && new_name.contains("%d")) {
+            return wrong(format!("{new_name:?}: only one %d can stand in a name"));
+        }
+        if !template && devices.iter().any(|other| other.new_name == new_name) {
+            return wrong(format!("two devices would have the name {new_name}"));
+        }
+        devices.push(NetDevice { name: name.clone(), new_name, field });
+    }
+    Ok(devices)
+}
+
+/// What the kernel takes (dev_valid_name, IFNAMSIZ).
+fn is_device_name(name: &str) -> bool {
+    let fine = |byte: u8| !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b':' | 0);
+    (1..16).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(fine)
 }
 
 fn maps(spec: &Spec, wanted: &Wanted) -> Result<Option<IdMaps>> {
@@ -316,6 +354,22 @@ mod tests {
             (json!([{"type": "user"}]), json!({}), "linux.uidMappings"),
             (json!([]), maps(), "linux.uidMappings"),
             (json!([]), json!({"hostname": "x"}), "hostname"),
+            (json!([]), json!({"netDevices": {"a": {}}}), "linux.netDevices[\"a\"]"),
+            (
+                json!([{"type": "network"}]),
+                json!({"netDevices": {"a/b": {}}}),
+                "linux.netDevices[\"a/b\"]",
+            ),
+            (
+                json!([{"type": "network"}]),
+                json!({"netDevices": {"a": {"name": "x%s"}}}),
+                "linux.netDevices[\"a\"]",
+            ),
+            (
+                json!([{"type": "network"}]),
+                json!({"netDevices": {"a": {"name": "x"}, "b": {"name": "x"}}}),
+                "linux.netDevices[\"b\"]",
+            ),
             (json!([]), json!({"timeOffsets": {"boottime": {"secs": 1}}}), "linux.timeOffsets"),
             (
                 json!([{"type": "time"}]),

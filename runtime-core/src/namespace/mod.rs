@@ -5,11 +5,13 @@
 //! enter ([`enter`]), and the id maps ([`mapping`]). The entering itself is init's. Knows nothing of cgroups or the root file system.
 
 pub(crate) mod around;
+pub(crate) mod device;
 pub(crate) mod enter;
 pub(crate) mod handle;
 pub(crate) mod idmap;
 pub(crate) mod lower;
 pub(crate) mod mapping;
+mod netlink;
 
 use std::path::PathBuf;
 
@@ -145,6 +147,19 @@ pub struct NamespacePlan {
     pub in_init: Vec<Kind>,
     /// The maps of a new user namespace.
     pub maps: Option<IdMaps>,
+    /// Network devices that move into the container.
+    pub devices: Vec<NetDevice>,
     /// Init's part.
     pub init: teu_wire::Namespaces,
+}
+
+/// A network device of the caller's namespace (linux.netDevices).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NetDevice {
+    /// Its name there.
+    pub name: String,
+    /// Its name in the container; `%d` stands for the first number that is free.
+    pub new_name: String,
+    /// The JSON path of the element.
+    pub field: String,
 }

@@ -110,6 +110,10 @@ fn check(plan: &CreatePlan) -> Result<()> {
             "a root that is mounted by the runtime cannot be restored: mount it on root.path",
         ));
     }
+    if let Some(device) = plan.namespaces.devices.first() {
+        let text = "network devices cannot be moved into a restored container";
+        return Err(Error::unsupported(device.field.as_str(), text));
+    }
     if let Source::Path { field, .. } = plan.namespaces.wanted.get(Namespace::Cgroup) {
         return Err(Error::unsupported(
             field.as_str(),

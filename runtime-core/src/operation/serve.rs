@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::hook;
 use crate::id::ContainerId;
 use crate::link::{Link, report};
+use crate::namespace::device;
 use crate::plan::CreatePlan;
 use crate::store::record::Record;
 use crate::undo::Undo;
@@ -123,6 +124,10 @@ pub(crate) fn until_ready<'a>(
                     "creating",
                 );
                 let state = format!("{head}{}{tail}", child.pid);
+                // Before the hooks, which may configure them further.
+                device::give(&plan.namespaces.devices, child.pid, |moved| {
+                    undo.push(move || moved.take_back());
+                })?;
                 let (path, cancel) = (&bundle.path, child.link.cancel());
                 hook::run("prestart", &plan.hooks.prestart, &state, path, cancel)?;
                 hook::run("createRuntime", &plan.hooks.create_runtime, &state, path, cancel)?;

@@ -73,7 +73,9 @@ pub(crate) fn lower(
         sysctls,
         process,
         hooks: init_hooks(bundle, id, &annotations(bundle))?,
-        caller_hooks: !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty(),
+        caller_hooks: !hooks.prestart.is_empty()
+            || !hooks.create_runtime.is_empty()
+            || !namespaces.devices.is_empty(),
     };
     let seccomp = linux.and_then(|linux| linux.seccomp().clone());
     let plan = CreatePlan {
@@ -128,10 +130,6 @@ fn refuse_unimplemented(spec: &Spec) -> Result<()> {
     let Some(linux) = spec.linux() else { return Ok(()) };
     let asked = [
         ("linux.intelRdt", linux.intel_rdt().is_some()),
-        (
-            "linux.netDevices",
-            linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()),
-        ),
         ("linux.mountLabel", linux.mount_label().as_ref().is_some_and(|label| !label.is_empty())),
     ];
     match asked.into_iter().find(|(_, asked)| *asked) {
