@@ -34,7 +34,7 @@ pub(crate) fn make_all(root: &Path, plan: &CreatePlan) -> Result<()> {
         };
         if !inside {
             make(directory.as_fd(), &path, is_directory)
-                .call(|| format!("making the mount point /{path}"))?;
+                .call(|| format!("making the mount point /{path}; is a link in its way?"))?;
         }
         covered.push(path);
     }

@@ -173,12 +173,12 @@ impl Runtime {
             .ok_or_else(|| crate::Error::spec("process", "missing: what is the container to run?"))
     }
 
-    /// Writes the processes of a container to files, with criu(8). Unless told otherwise they have ended then:
-    /// [`Runtime::delete`] removes what is left.
+    /// Writes the processes of a container to files, with criu(8). Unless told otherwise they have ended then, and the
+    /// container is deleted; returns warnings.
     ///
     /// # Errors
     /// No such container, it does not run, or criu is not there or cannot do it: then the container goes on.
-    pub fn checkpoint(&self, id: &ContainerId, options: &CheckpointOptions) -> Result<()> {
+    pub fn checkpoint(&self, id: &ContainerId, options: &CheckpointOptions) -> Result<Vec<String>> {
         checkpoint::checkpoint(&self.store, id, options)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use runtime_core::{CgroupsMode, CheckpointOptions, CriuOptions, DeleteOptions};
+use runtime_core::{CgroupsMode, CheckpointOptions, CriuOptions};
 
 use super::{Call, Command};
 use crate::args::{Flag, Syntax};
@@ -89,11 +89,7 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
         page_server: given.text("page-server")?.map(page_server).transpose()?,
         status_fd: given.text("status-fd")?.map(status_fd).transpose()?.flatten(),
     };
-    let runtime = call.runtime()?;
-    runtime.checkpoint(&id, &options)?;
-    if !options.leave_running && !options.pre_dump {
-        call.warn(&runtime.delete(&id, DeleteOptions { force: true })?);
-    }
+    call.warn(&call.runtime()?.checkpoint(&id, &options)?);
     Ok(0)
 }
 

@@ -21,7 +21,8 @@ pub(super) const COMMAND: Command = Command {
         about: "make a container from what checkpoint has written",
         description: "Done by criu(8), which has to be installed. Without --detach it goes on as `teu run`\n\
                       does: passes signals on, waits for the end of the container, deletes it, and exits\n\
-                      with its code.",
+                      with its code. A relative --image-path is one of the directory that the command is\n\
+                      called in.",
         flags: &[
             BUNDLE,
             CONSOLE_SOCKET,

@@ -132,7 +132,8 @@ fn in_namespaces_of_every_shape() {
 
 #[test]
 fn in_a_user_namespace() {
-    for lab in labs("user") {
+    // Without the control: runc's restore fails there now and then.
+    if let Some(lab) = teu("user") {
         lab.edit(|spec| {
             let map = json!([{"containerID": 0, "hostID": 0, "size": 65536}]);
             spec["linux"]["uidMappings"] = map.clone();
@@ -330,6 +331,98 @@ fn a_killed_restore_can_be_deleted() {
     assert!(!lab.exists() && !lab.has_cgroup());
     lab.edit(|spec| spec["hooks"] = json!({}));
     lab.restore(&["--detach"]).ok();
+    assert_eq!(lab.ask("x"), "1");
+}
+
+#[test]
+fn whatever_is_done_about_cgroups_the_limits_hold() {
+    let Some(lab) = teu("cgroups") else { return };
+    lab.start();
+    lab.checkpoint(&[]).ok();
+    for mode in ["soft", "full", "ignore"] {
+        lab.restore(&["--detach", "--manage-cgroups-mode", mode]).ok();
+        let cgroups =
+            std::fs::read_to_string(format!("/proc/{}/cgroup", lab.state()["pid"])).unwrap();
+        let pids = cgroups.lines().find_map(|line| line.split_once(":pids:")).unwrap().1;
+        assert!(pids.contains(&lab.id), "{mode}: {cgroups}");
+        let limit = std::fs::read_to_string(format!("/sys/fs/cgroup/pids{pids}/pids.max")).unwrap();
+        assert_eq!(limit.trim(), "50", "{mode}");
+        lab.run(&["delete", "--force", &lab.id]).ok();
+    }
+}
+
+#[test]
+fn programs_in_the_image_directory_are_not_run() {
+    let Some(lab) = teu("planted") else { return };
+    lab.start();
+    lab.checkpoint(&[]).ok();
+    let called = lab.file("called");
+    for name in ["ip", "iptables-restore", "ip6tables-restore", "criu"] {
+        let program = lab.file("images").join(name);
+        std::fs::write(&program, format!("#!/bin/sh\necho {name} >>{}\n", called.display()))
+            .unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+    }
+    let criu = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criu/criu");
+    for path in [None, Some("."), Some(":."), Some("")] {
+        let args = lab.restore_args(&["--detach"]);
+        let args =
+            ["--criu", criu.to_str().unwrap()].into_iter().chain(args.iter().map(String::as_str));
+        let mut restore = lab.command(&args.collect::<Vec<_>>());
+        restore.env_remove("PATH").envs(path.map(|path| ("PATH", path)));
+        restore.current_dir(lab.file("images")).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(restore.status().unwrap().success(), "{path:?}");
+        assert!(!called.exists(), "{path:?}: {:?}", std::fs::read_to_string(&called));
+        lab.run(&["delete", "--force", &lab.id]).ok();
+    }
+    // Nor is anything written through a link there.
+    lab.start();
+    let victim = lab.file("victim");
+    std::fs::write(&victim, "mine").unwrap();
+    std::fs::remove_file(lab.file("images/descriptors.json")).unwrap();
+    std::os::unix::fs::symlink(&victim, lab.file("images/descriptors.json")).unwrap();
+    lab.checkpoint(&["--leave-running"]).ok();
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
+}
+
+#[test]
+fn a_criu_that_dies_leaves_nothing() {
+    let Some(lab) = teu("dies") else { return };
+    lab.start();
+    lab.checkpoint(&[]).ok();
+    // Its parent is the runtime, whose oldest such child is criu itself; the other is what it has made.
+    let script = "kill -9 $(pgrep -o -P $PPID)";
+    let hook =
+        json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}]);
+    lab.edit(|spec| spec["hooks"]["createRuntime"] = hook);
+    let said = lab.restore(&["--detach"]).refused();
+    assert!(said.contains("criu failed: "), "{said}");
+    assert!(!lab.exists() && !lab.has_cgroup(), "{said}");
+    lab.edit(|spec| spec["hooks"] = json!({}));
+    lab.restore(&["--detach"]).ok();
+    assert_eq!(lab.ask("x"), "1");
+}
+
+#[test]
+fn a_criu_that_talks_nonsense_is_ended() {
+    let Some(lab) = teu("nonsense") else { return };
+    lab.start();
+    let criu = lab.file("nonsense");
+    let pid = lab.file("nonsense.pid");
+    let script = format!(
+        "#!/bin/sh\necho $$ >{}\neval \"echo garbage >&$2\"\nexec sleep 1000\n",
+        pid.display()
+    );
+    std::fs::write(&criu, script).unwrap();
+    std::fs::set_permissions(&criu, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let images = lab.file("images");
+    let args =
+        ["--criu", criu.to_str().unwrap(), "checkpoint", "--image-path", images.to_str().unwrap()];
+    let said = lab.run(&[&args[..], &[&lab.id]].concat()).refused();
+    assert!(said.contains("criu failed: its answer cannot be read"), "{said}");
+    let pid = std::fs::read_to_string(pid).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists(), "it goes on");
     assert_eq!(lab.ask("x"), "1");
 }
 

@@ -68,6 +68,19 @@ impl CgroupRecord {
         Ok(Vec::new())
     }
 
+    /// Puts a process there, in every hierarchy.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(crate) fn add(&self, pid: i32) -> Result<()> {
+        let root = self.open()?;
+        for (base, _) in self.bases() {
+            let name = format!("{base}/cgroup.procs");
+            file::write(&root, &name, &pid.to_string()).call(|| format!("write({name}, {pid})"))?;
+        }
+        Ok(())
+    }
+
     /// The processes of all hierarchies, each once.
     pub(super) fn members(&self, root: &OwnedFd) -> Result<Vec<i32>> {
         let mut pids = Vec::new();

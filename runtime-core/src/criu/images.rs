@@ -44,6 +44,10 @@ impl Directory {
     }
 }
 
+/// How errors begin that do not say why: the limit of descriptors is raised for comfort, and the helper for cgroups
+/// complains about the end of criu.
+const NO_CAUSE: [&str; 3] = ["rlimit:", "cg: cgroupd:", "cgroupd:"];
+
 impl Images {
     /// Opens them; `make` says whether the one of the images may be new.
     ///
@@ -61,7 +65,14 @@ impl Images {
         }
         let images = Directory::open(images)?;
         work.as_deref().map(Directory::make).transpose()?;
-        Ok(Self { images, work: work.map(Directory::open).transpose()?, log })
+        let images = Self { images, work: work.map(Directory::open).transpose()?, log };
+        // The errors of an earlier run are not those of this one.
+        match std::fs::remove_file(&images.log) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).call(|| format!("unlink({})", images.log.display()))
+            }
+            _ => Ok(images),
+        }
     }
 
     /// The same in the mount namespace of the calling thread: criu mounts in its working directory, which it can
@@ -127,12 +138,13 @@ fn errors(log: &str) -> Vec<String> {
     let of = |line: &str| {
         let (_, rest) = line.split_once("Error (")?;
         let (_, said) = rest.split_once("): ")?;
-        Some(said.trim().to_owned())
+        let said = said.trim();
+        // That dumping or restoring has failed is known; the others are of no consequence, or a consequence.
+        let idle = said.ends_with("FAILED.") || NO_CAUSE.iter().any(|word| said.starts_with(word));
+        (!idle).then(|| said.to_owned())
     };
     let all: Vec<String> = log.lines().filter_map(of).collect();
-    // The last of all says that dumping or restoring has failed, which is known.
-    let end = all.len().saturating_sub(usize::from(all.len() > 1));
-    all[end.saturating_sub(SHOWN)..end].to_vec()
+    all[all.len().saturating_sub(SHOWN)..].to_vec()
 }
 
 #[cfg(test)]
@@ -143,7 +155,9 @@ mod tests {
     fn errors_of_a_log_without_their_places() {
         let log = "(00.01) fine\n(00.02) Error (criu/files.c:12): Can't lookup mount=3 for fd=0\n\
                    (00.03)     12: Error (criu/x.c:1): next\n\
-                   (00.04) Error (criu/cr-dump.c:2128): Dumping FAILED.\n";
+                   (00.04) Error (criu/cr-dump.c:2128): Dumping FAILED.\n\
+                   (00.05) Error (criu/cgroup.c:2): cg: cgroupd: recv req error\n\
+                   (00.00) Error (criu/util.c:2): rlimit: Can't setup RLIMIT_NOFILE for self\n";
         assert_eq!(errors(log), ["Can't lookup mount=3 for fd=0", "next"]);
         assert_eq!(errors("(00.1) Error (a.c:1): only\n"), ["only"]);
         assert!(errors("").is_empty());

@@ -4,9 +4,10 @@ use std::ffi::CString;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prost::Message as _;
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendFlags, SocketFlags, SocketType,
@@ -14,7 +15,7 @@ use rustix::net::{
 
 use super::message::{Kind, Request, Response};
 use crate::error::{Error, ErrorKind, OsResult, Result};
-use crate::operation::serve;
+use crate::operation::serve::{self, Exit};
 use crate::sys::exec;
 
 /// An answer is a few hundred bytes.
@@ -53,12 +54,11 @@ impl Session {
             None,
         )
         .call(|| "socketpair(criu)")?;
+        // Out of the way of what become its standard streams.
+        let theirs = theirs.try_clone().call(|| "dup(criu)")?;
         let path = text(program.as_os_str().as_bytes())?;
         let number = text(theirs.as_raw_fd().to_string().as_bytes())?;
-        // It calls iptables-restore(8), which is not where every user's programs are.
-        let search = std::env::var_os("PATH").unwrap_or_default();
-        let default = b":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        let search = text(&[b"PATH=", search.as_bytes(), default].concat())?;
+        let search = text(&[b"PATH=", search_path()?.as_bytes()].concat())?;
         let pidfd = exec::start(&exec::Program {
             path: &path,
             argv: &[path.clone(), c"swrk".into(), number],
@@ -69,6 +69,14 @@ impl Session {
         })
         .map_err(|error| error.context(program.display()))?;
         Ok(Self { socket, pidfd })
+    }
+
+    /// Its pid in the caller's pid namespace.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn pid(&self) -> Result<i32> {
+        serve::pid_of(&self.pidfd)
     }
 
     /// Asks it, serves its notices until it has answered, and waits for its end.
@@ -83,12 +91,7 @@ impl Session {
         self.send(request)?;
         let mut refused = None;
         let answer = loop {
-            let Some((response, fd)) = self.receive()? else {
-                break Err(Error::new(
-                    ErrorKind::Os,
-                    format!("{}: it ended without an answer", super::FAILED),
-                ));
-            };
+            let Some((response, fd)) = self.receive()? else { break Err(self.died()?) };
             let Some(notify) =
                 response.notify.clone().filter(|_| response.kind == Kind::Notify as i32)
             else {
@@ -103,12 +106,26 @@ impl Session {
             })?;
             refused = refused.or(done.err());
         };
-        drop(self.socket);
-        serve::reap(&self.pidfd)?;
+        // It ends by itself when nobody asks any more.
+        if answer.is_ok() {
+            rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both)
+                .call(|| "shutdown(criu)")?;
+            serve::reap(&self.pidfd)?;
+        }
         match refused {
             Some(error) => Err(error),
             None => answer,
         }
+    }
+
+    /// It is gone: how.
+    fn died(&self) -> Result<Error> {
+        let how = match serve::reap(&self.pidfd)? {
+            Some(Exit::Code(code)) => format!("it ended without an answer, with status {code}"),
+            Some(Exit::Signal(signal)) => format!("it was killed by signal {signal}"),
+            None => "it ended without an answer".to_owned(),
+        };
+        Ok(Error::new(ErrorKind::Os, format!("{}: {how}", super::FAILED)))
     }
 
     fn send(&self, request: &Request) -> Result<()> {
@@ -120,12 +137,19 @@ impl Session {
             &mut nothing,
             SendFlags::NOSIGNAL,
         )
-        .call(|| "sendmsg(criu)")
+        .call(|| format!("{}: sendmsg", super::FAILED))
         .map(drop)
     }
 
-    /// The next message; none when criu has closed its end.
+    /// The next message; none when criu has ended. Its end of the socket may live on, in a process that it has made.
     fn receive(&self) -> Result<Option<(Response, Option<OwnedFd>)>> {
+        let mut ready =
+            [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.pidfd, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, None))
+            .call(|| "poll(criu)")?;
+        if ready[0].revents().is_empty() {
+            return Ok(None);
+        }
         let mut bytes = vec![0_u8; LONGEST];
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -150,10 +174,34 @@ impl Session {
         }
         let message = bytes.get(..length).unwrap_or_default();
         let response = Response::decode(message).map_err(|error| {
-            Error::new(ErrorKind::Os, format!("criu's answer cannot be read: {error}"))
+            Error::new(
+                ErrorKind::Os,
+                format!("{}: its answer cannot be read: {error}", super::FAILED),
+            )
         })?;
         Ok(Some((response, fd)))
     }
+}
+
+impl Drop for Session {
+    /// A criu that nobody listens to is of no use, and nobody else waits for it.
+    fn drop(&mut self) {
+        if let Err(error) = serve::ending(&self.pidfd)() {
+            tracing::debug!(%error, "criu could not be ended");
+        }
+    }
+}
+
+/// Where criu looks for the programs that it calls, iptables-restore(8) and the like, which are not where every
+/// user's are. Only absolute directories: it works in that of the images, which may hold anything.
+fn search_path() -> Result<std::ffi::OsString> {
+    const DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let given = std::env::var_os("PATH").unwrap_or_default();
+    let given: Vec<PathBuf> = std::env::split_paths(&given).collect();
+    let all = given.into_iter().chain(std::env::split_paths(DEFAULT));
+    std::env::join_paths(all.filter(|directory| directory.is_absolute())).map_err(|_| {
+        Error::new(ErrorKind::InvalidArgument, "a directory of $PATH has a colon in its name")
+    })
 }
 
 fn text(bytes: &[u8]) -> Result<CString> {

@@ -3,9 +3,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
-use super::{CreateOptions, notify};
+use super::{CreateOptions, DeleteOptions, delete, notify};
 use crate::bundle::Bundle;
 use crate::criu::images::Images;
 use crate::criu::message::{Features, Kind, PageServer, Pair, Request};
@@ -43,7 +44,7 @@ pub struct CheckpointOptions {
     pub status_fd: Option<i32>,
 }
 
-/// Writes the container to `options.criu.images`.
+/// Writes the container to `options.criu.images`, and deletes it unless it is to go on; returns warnings.
 ///
 /// # Errors
 /// No such container, it does not run, or criu cannot do it: then the container goes on.
@@ -51,8 +52,10 @@ pub(crate) fn checkpoint(
     store: &Store,
     id: &ContainerId,
     options: &CheckpointOptions,
-) -> Result<()> {
-    let (entry, record) = store.lock(id)?;
+) -> Result<Vec<String>> {
+    // Not locked: a dump can take as long as somebody elsewhere takes to fetch pages, and who gives it up deletes the
+    // container.
+    let (entry, record) = store.peek(id)?;
     let (status, _) = status::of(&entry, record.as_ref())?;
     let (Some(record), Status::Running | Status::Paused) = (record, status) else {
         return Err(Error::new(
@@ -84,7 +87,11 @@ pub(crate) fn checkpoint(
         }
         return Err(error);
     }
-    Ok(())
+    if options.leave_running || options.pre_dump {
+        return Ok(Vec::new());
+    }
+    // This one only: another may have its name by now.
+    delete::delete(store, id, DeleteOptions { force: true }, record.init)
 }
 
 fn check(options: &CheckpointOptions) -> Result<()> {
@@ -114,8 +121,9 @@ fn check(options: &CheckpointOptions) -> Result<()> {
 }
 
 fn null() -> Result<OwnedFd> {
-    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .call(|| "open(/dev/null)")
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    // Out of the way of what become criu's standard streams.
+    null.call(|| "open(/dev/null)")?.try_clone().call(|| "dup(/dev/null)")
 }
 
 /// What needs more of the kernel than most have is asked for first: criu finds out late, and says little.
@@ -250,8 +258,13 @@ fn write_descriptors(images: &Images, pid: i32) -> Result<()> {
             name.to_string_lossy().into_owned()
         })
         .collect::<Vec<_>>();
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
     let what = || format!("write({})", criu::DESCRIPTORS);
+    // A new file: one that is there may be a link to anywhere.
+    match rustix::fs::unlinkat(images.directory(), criu::DESCRIPTORS, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno).call(what),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     let file = rustix::fs::openat(images.directory(), criu::DESCRIPTORS, flags, mode).call(what)?;
     serde_json::to_writer(std::fs::File::from(file), &names)

@@ -17,7 +17,7 @@ use super::{CreateOptions, serve, state_json};
 use crate::bundle::Bundle;
 use crate::criu::images::Images;
 use crate::criu::message::{CgroupRoot, InheritFd, JoinNamespace, Kind, Options, Pair, Request};
-use crate::criu::{self, CriuOptions, Notice, Session};
+use crate::criu::{self, CgroupsMode, CriuOptions, Notice, Session};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::host::Host;
 use crate::id::ContainerId;
@@ -144,9 +144,13 @@ fn build(
     let Parts { plan, bundle, options, program, images, terminal } = *parts;
     let joined = external_namespaces(plan)?;
     let cgroup_record = record.cgroup.clone();
-    // With their limits, so that nothing runs without them; criu puts the processes there.
+    // With their limits, so that nothing runs without them; criu puts the processes there, or is there itself.
     cgroup::prepare(&plan.cgroup, host)?;
-    undo.push(move || cgroup_record.destroy());
+    undo.push(move || {
+        // Without a pid namespace of its own the others outlive the first.
+        cgroup_record.kill_all()?;
+        cgroup_record.destroy()
+    });
     let root = bundle.root()?;
     mountpoint::make_all(&root, plan)?;
 
@@ -162,32 +166,38 @@ fn build(
         let session = Session::start(program, stdio.each_ref().map(AsFd::as_fd), &keep)?;
         Ok((session, images.open_here()?))
     });
-    let mut init = None;
+    // The first process, from the first notice of it on: should criu die, nobody else would end it.
+    let mut init: Option<(i32, OwnedFd)> = None;
     let asked = started.and_then(|(session, images)| {
+        if options.criu.cgroups == CgroupsMode::Ignore {
+            // What it makes is where it is itself.
+            record.cgroup.add(session.pid()?)?;
+        }
         let mut opts = request(parts, &images, host, &joined, record)?;
         opts.root = Some(directory.to_string_lossy().into_owned());
         let request =
             Request { kind: Kind::Restore as i32, opts: Some(opts), ..Request::default() };
-        session.ask(&request, |notice| match notice.script.as_str() {
-            "setup-namespaces" => run_hooks(plan, bundle, record, notice.pid),
-            "orphan-pts-master" => hand_over(terminal, &notice),
-            // The processes are there and stopped: what cannot be recorded does not run.
-            "post-restore" => {
+        session.ask(&request, |notice| {
+            if init.is_none() && notice.pid > 0 {
                 let pidfd = open(notice.pid)?;
-                let process = (notice.pid, &pidfd);
-                commit(entry, process, (bundle, &options.create), record, undo)?;
+                undo.push(serve::ending(&pidfd));
                 init = Some((notice.pid, pidfd));
-                Ok(())
             }
-            _ => Ok(()),
+            match (notice.script.as_str(), &init) {
+                ("setup-namespaces", _) => run_hooks(plan, bundle, record, notice.pid),
+                ("orphan-pts-master", _) => hand_over(terminal, &notice),
+                // The processes are there and stopped: what cannot be recorded does not run.
+                ("post-restore", Some((pid, pidfd))) => {
+                    commit(entry, (*pid, pidfd), (bundle, &options.create), record, undo)
+                }
+                _ => Ok(()),
+            }
         })
     });
     drop(std::fs::remove_dir(&directory));
-    if let Some((_, pidfd)) = &init {
-        undo.push(serve::ending(pidfd));
-    }
     asked.map_err(|error| images.explain(error))?;
-    init.ok_or_else(|| Error::new(ErrorKind::Os, "criu has restored no process"))
+    init.filter(|_| record.init.is_some())
+        .ok_or_else(|| Error::new(ErrorKind::Os, "criu has restored no process"))
 }
 
 fn open(pid: i32) -> Result<OwnedFd> {
@@ -205,7 +215,9 @@ fn external_namespaces(plan: &CreatePlan) -> Result<Vec<(&'static str, OwnedFd)>
         .map(|(kind, _, key)| {
             let opened = handle::open(&plan.namespaces, &[*kind])?;
             let fd = opened.into_iter().next().map(|(_, fd)| fd);
-            Ok((*key, fd.ok_or(libc::ENOENT).call(|| "opening a namespace")?))
+            let fd = fd.ok_or(libc::ENOENT).call(|| "opening a namespace")?;
+            // Out of the way of what become criu's standard streams.
+            Ok((*key, fd.try_clone().call(|| "dup(namespace)")?))
         })
         .collect()
 }

@@ -152,7 +152,7 @@ fn adopt(child: &mut Child, pidfd: OwnedFd, undo: &mut Undo<'_>) -> Result<()> {
 }
 
 /// The pid that a pidfd stands for, in the pid namespace of /proc (its fdinfo).
-fn pid_of(pidfd: &OwnedFd) -> Result<i32> {
+pub(crate) fn pid_of(pidfd: &OwnedFd) -> Result<i32> {
     let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(pidfd));
     let info = std::fs::read_to_string(&path).call(|| format!("read({path})"))?;
     info.lines()
