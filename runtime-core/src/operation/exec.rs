@@ -204,7 +204,8 @@ fn run<'a>(
     drop(theirs);
 
     let mut child = Child::new(stubbed.pid, stubbed.pidfd.try_clone().call(|| "dup(pidfd)")?, link);
-    undo.push(end(&child, record));
+    child.pausable = Some(record.cgroup.clone());
+    undo.push(child.end());
     let runs = stubbed.wait_for_program();
     drop(stubbed);
     runs?;
@@ -221,24 +222,6 @@ fn run<'a>(
         undo,
     )?;
     Ok((child, terminal))
-}
-
-/// The step back. In a paused container the process ends when that is resumed: nobody can wait for it.
-fn end(child: &Child, record: &Record) -> impl FnOnce() -> Result<()> + use<> {
-    let (end, pidfd) = (child.end(), child.pidfd.try_clone());
-    let cgroup = record.cgroup.clone();
-    move || {
-        if !cgroup.frozen()? {
-            return end();
-        }
-        let pidfd = pidfd.call(|| "dup(pidfd)")?;
-        match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
-            Err(errno) if errno.0 != libc::ESRCH => {
-                Err(errno).call(|| "pidfd_send_signal(SIGKILL)")
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Clones the process, into the container's cgroup where that is one of cgroup2.

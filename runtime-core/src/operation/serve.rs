@@ -8,6 +8,7 @@ use teu_wire::{ToCaller, ToInit};
 
 use super::state_json;
 use crate::bundle::Bundle;
+use crate::cgroup::CgroupRecord;
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::hook;
 use crate::id::ContainerId;
@@ -26,16 +27,25 @@ pub(crate) struct Child {
     pub pidfd: OwnedFd,
     /// The link.
     pub link: Link,
+    /// The cgroups of a container that may be paused: what is killed there ends when it is resumed.
+    pub pausable: Option<CgroupRecord>,
 }
 
 impl Child {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd, link: Link) -> Self {
-        Self { pid, pidfd, link }
+        Self { pid, pidfd, link, pausable: None }
     }
 
-    /// The step back: kill it and wait until it is gone.
+    /// The step back: kill it and wait until it is gone, unless it is frozen: nobody can wait for that.
     pub(crate) fn end(&self) -> impl FnOnce() -> Result<()> + use<> {
-        ending(&self.pidfd)
+        let (end, pidfd, cgroup) =
+            (ending(&self.pidfd), self.pidfd.try_clone(), self.pausable.clone());
+        move || {
+            if !cgroup.as_ref().map_or(Ok(false), CgroupRecord::frozen)? {
+                return end();
+            }
+            kill(&pidfd.call(|| "dup(pidfd)")?)
+        }
     }
 }
 
@@ -44,12 +54,18 @@ pub(crate) fn ending(pidfd: &OwnedFd) -> impl FnOnce() -> Result<()> + use<> {
     let pidfd = pidfd.try_clone();
     move || {
         let pidfd = pidfd.call(|| "dup(pidfd)")?;
-        match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
-            Ok(()) => (),
-            Err(errno) if errno.0 == libc::ESRCH => (),
-            Err(errno) => return Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)"),
-        }
+        kill(&pidfd)?;
         reap_within(&pidfd, 10).map(drop)
+    }
+}
+
+/// Kills a process; one that has ended is fine.
+fn kill(pidfd: &OwnedFd) -> Result<()> {
+    match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
+        Err(errno) if errno.0 != libc::ESRCH => {
+            Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)")
+        }
+        _ => Ok(()),
     }
 }
 
