@@ -373,6 +373,8 @@ fn hugepages(lab: &Lab) -> Result {
 }
 
 fn class(lab: &Lab) -> Result {
+    // Version 2 has nothing like it.
+    lab.needs("/sys/fs/cgroup/memory/memory.limit_in_bytes", "the v1 controllers")?;
     let limits = json!({ "network": { "classID": 1_048_577 } });
     set_or_refused(lab, limits, &["net_cls.classid"], "1048577", "classID")
 }

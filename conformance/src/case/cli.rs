@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use super::Case;
-use crate::harness::{Exit, Lab, Result, ensure, ensure_eq};
+use crate::harness::{Exit, Lab, Result, ensure, ensure_eq, lacks};
 
 const GRAMMAR: &str = "runc(8); go-runc writes flags in these forms";
 const LOG: &str = "runc(8) --log; containerd and Podman parse the file";
@@ -312,6 +312,10 @@ fn pause_resume(lab: &Lab) -> Result {
 }
 
 fn ps(lab: &Lab) -> Result {
+    let works = std::process::Command::new("ps").arg("-ef").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        return lacks("a ps(1) that works");
+    }
     let c = lab.with_args(&["/probe", "sleep"])?;
     c.up_ready()?;
     let pids = lab.call(["ps", "--format", "json", &c.id]).run()?.ok()?.silent()?.json()?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Case, user_namespace};
-use crate::harness::{Lab, Result, ensure_eq};
+use crate::harness::{Lab, Result, ensure_eq, needs_linux};
 
 const MAPPINGS: &str = "config.md, Mounts, uidMappings and gidMappings; mount_setattr(2)";
 const OPTIONS: &str = "config.md, Linux mount options, idmap and ridmap";
@@ -64,6 +64,8 @@ fn bind(lab: &Lab, config: &mut Value, options: &[&str], mapping: Option<Value>,
 }
 
 fn volume(lab: &Lab) -> Result {
+    // The folder may be one of tmpfs.
+    needs_linux(6, 3, "idmapped mounts of tmpfs")?;
     let volume = lab.folder.join("volume");
     std::fs::create_dir(&volume)?;
     std::fs::write(volume.join("file"), "x")?;

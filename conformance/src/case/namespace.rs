@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use super::Case;
-use crate::harness::{Lab, Result, Stop, ensure, ensure_eq};
+use crate::harness::{Lab, Result, Stop, ensure, ensure_eq, needs_linux};
 
 const SPEC: &str = "OCI runtime-spec config-linux.md#namespaces";
 const ERROR: &str = "OCI runtime-spec config-linux.md#namespaces MUST generate an error";
@@ -174,6 +174,7 @@ fn relative_path(lab: &Lab) -> Result {
 }
 
 fn new(lab: &Lab, kind: &str) -> Result {
+    has(lab, kind)?;
     let bundle = lab.bundle(|config| {
         without(config, kind, false);
         add(config, json!({ "type": kind }));
@@ -186,6 +187,7 @@ fn new(lab: &Lab, kind: &str) -> Result {
 }
 
 fn host(lab: &Lab, kind: &str) -> Result {
+    has(lab, kind)?;
     let facts =
         lab.container(lab.bundle(|config| without(config, kind, kind == "uts"))?).facts()?;
     ensure_eq!(facts["namespaces"][file(kind)], own(kind)?, "{kind} namespace");
@@ -249,6 +251,7 @@ impl Drop for Holder {
 }
 
 fn join(lab: &Lab, kind: &str) -> Result {
+    has(lab, kind)?;
     let holder = Holder::new(kind)?;
     let entry = json!({ "type": kind, "path": holder.path });
     let facts = lab.container(lab.bundle(|config| replace(config, kind, entry))?).facts()?;
@@ -325,6 +328,7 @@ fn loopback(lab: &Lab) -> Result {
 }
 
 fn time_offsets(lab: &Lab) -> Result {
+    has(lab, "time")?;
     let before = uptime()?;
     let bundle = lab.bundle(|config| {
         add(config, json!({ "type": "time" }));
@@ -343,6 +347,15 @@ fn time_offsets(lab: &Lab) -> Result {
 }
 
 /// Seconds since boot, as the host sees them.
+/// A kernel may be built without time namespaces, and before 6.3 execve(2) does not enter one.
+fn has(lab: &Lab, kind: &str) -> Result {
+    if kind == "time" {
+        lab.needs("/proc/self/ns/time", "time namespaces")?;
+        needs_linux(6, 3, "time namespaces that execve(2) enters")?;
+    }
+    Ok(())
+}
+
 fn uptime() -> Result<i64> {
     let text = fs::read_to_string("/proc/uptime")?;
     let whole = text.split('.').next().and_then(|seconds| seconds.parse().ok());

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::Case;
-use crate::harness::{Lab, Result, Stop, ensure, ensure_eq};
+use crate::harness::{Lab, Result, Stop, ensure, ensure_eq, lacks};
 use crate::sys::number_call;
 
 const PROCESS: &str = "OCI runtime-spec config.md#process";
@@ -264,6 +264,10 @@ fn no_new_keyring(lab: &Lab) -> Result {
 }
 
 fn personality(lab: &Lab) -> Result {
+    let machine = std::process::Command::new("setarch").args(["linux32", "uname", "-m"]).output();
+    if !machine.is_ok_and(|output| output.stdout == b"i686\n") {
+        return lacks("the personality LINUX32");
+    }
     let bundle =
         lab.bundle(|config| config["linux"]["personality"] = json!({ "domain": "LINUX32" }))?;
     let facts = lab.container(bundle).facts()?;

@@ -86,6 +86,14 @@ pub(crate) fn lacks<T>(reason: &str) -> Result<T> {
     Err(Stop::Skip(format!("the host lacks {reason}")))
 }
 
+/// Ends the case as skipped before that version of Linux.
+pub(crate) fn needs_linux(major: u32, minor: u32, what: &str) -> Result {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    let found: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found >= (major, minor) { Ok(()) } else { lacks(&format!("{what} (Linux {major}.{minor})")) }
+}
+
 /// Ends the case as failed.
 pub(crate) fn fail<T>(message: impl Into<String>) -> Result<T> {
     Err(Stop::Fail(message.into()))

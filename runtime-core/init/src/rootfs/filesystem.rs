@@ -63,8 +63,11 @@ fn configure<'a>(
         rustix::mount::fsconfig_set_string(context, c"mode", octal(mode, &mut [0; 5]))
             .map_err(|errno| (c"fsconfig(mode)", errno, None))?;
     }
-    rustix::mount::fsconfig_create(context)
-        .map_err(|errno| (c"fsconfig(FSCONFIG_CMD_CREATE)", errno, None))?;
+    rustix::mount::fsconfig_create(context).map_err(|errno| {
+        // Before Linux 6.5 overlay looks at its layers only now, and does not say which of them it cannot take.
+        let layers = filesystem.options.into_iter().find(|option| option.key == c"lowerdir");
+        (c"fsconfig(FSCONFIG_CMD_CREATE)", errno, layers)
+    })?;
     rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
         .map_err(|errno| (c"fsmount", errno, None))
 }
