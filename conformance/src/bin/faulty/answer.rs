@@ -1,0 +1,192 @@
+//! Faults of what is printed, and of exit statuses.
+
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::fault::{Fault, Way};
+
+const fn output(
+    name: &'static str,
+    what: &'static str,
+    cases: &'static [&'static str],
+    verb: &'static str,
+    edit: fn(&str) -> String,
+) -> Fault {
+    Fault { name, what, cases, way: Way::Output(verb, edit) }
+}
+
+const fn status(
+    name: &'static str,
+    what: &'static str,
+    cases: &'static [&'static str],
+    edit: fn(&Call, u8) -> u8,
+) -> Fault {
+    Fault { name, what, cases, way: Way::Status(edit) }
+}
+
+/// Edits what is JSON, and leaves the rest as it is.
+fn json_of(text: &str, edit: impl FnOnce(&mut Value)) -> String {
+    let Ok(mut value) = serde_json::from_str(text) else { return text.to_owned() };
+    edit(&mut value);
+    format!("{value}\n")
+}
+
+/// Exit status 0 where the command is this one.
+fn success_of(call: &Call, verb: &str, code: u8) -> u8 {
+    if call.verb == verb { 0 } else { code }
+}
+
+const OUTPUTS: &[Fault] = &[
+    output(
+        "status",
+        "a created container is said to run",
+        &["lifecycle/statuses"],
+        "state",
+        |text| text.replace("\"created\"", "\"running\""),
+    ),
+    output(
+        "stopped-pid",
+        "a stopped container has a pid",
+        &["lifecycle/state-stopped-pid"],
+        "state",
+        |text| {
+            json_of(text, |state| {
+                if state["pid"] == 0 {
+                    state["pid"] = 4711.into();
+                }
+            })
+        },
+    ),
+    output(
+        "relative-bundle",
+        "state has a relative bundle",
+        &["cli/bundle-is-cwd"],
+        "state",
+        |text| json_of(text, |state| state["bundle"] = ".".into()),
+    ),
+    output(
+        "state-version",
+        "state has no ociVersion",
+        &["lifecycle/state-fields"],
+        "state",
+        |text| {
+            json_of(text, |state| {
+                state.as_object_mut().map(|state| state.remove("ociVersion"));
+            })
+        },
+    ),
+    output(
+        "noisy-output",
+        "a message is on standard output",
+        &["cli/debug-output"],
+        "state",
+        |text| format!("reading the state\n{text}"),
+    ),
+    output("list", "list lists one container too few", &["lifecycle/list"], "list", |text| {
+        let mut lines: Vec<&str> = text.lines().collect();
+        match serde_json::from_str(text) {
+            Ok(Value::Array(mut list)) => {
+                list.pop();
+                Value::Array(list).to_string()
+            }
+            _ => {
+                lines.pop();
+                lines.join("\n")
+            }
+        }
+    }),
+    output(
+        "features-hook",
+        "features lack a stage of hooks",
+        &["cli/features"],
+        "features",
+        |text| text.replace("\"poststop\"", "\"poststopped\""),
+    ),
+    output(
+        "features-idmap",
+        "features say nothing of idmapped mounts",
+        &["idmap/features"],
+        "features",
+        |text| text.replace("\"idmap\"", "\"noidmap\""),
+    ),
+    output(
+        "events",
+        "the samples have no numbers of memory",
+        &["events/stats"],
+        "events",
+        |text| json_of(text, |event| event["data"]["memory"] = json!({})),
+    ),
+    output("ps", "ps prints the pids of the container's namespace", &["cli/ps"], "ps", |text| {
+        json_of(text, |pids| *pids = json!([1]))
+    }),
+    output(
+        "version",
+        "a second line of --version says version",
+        &["cli/version"],
+        "--version",
+        |text| format!("{text}library version 1\n"),
+    ),
+    Fault {
+        name: "messages",
+        what: "an error is only called one",
+        cases: &["lifecycle/unknown-id", "lifecycle/kill-stopped"],
+        way: Way::Errors(|text| if text.is_empty() { String::new() } else { "error\n".into() }),
+    },
+    Fault {
+        name: "warnings",
+        what: "what succeeds writes to standard error",
+        cases: &["lifecycle/delete-created"],
+        way: Way::Errors(|text| format!("warning: all is well\n{text}")),
+    },
+];
+
+const STATUSES: &[Fault] = &[
+    status(
+        "run-status",
+        "run exits 0 whatever the workload said",
+        &["lifecycle/run-exit-status"],
+        |call, code| success_of(call, "run", code),
+    ),
+    status(
+        "exec-status",
+        "exec exits 0 whatever the process said",
+        &["exec/exit-code"],
+        |call, code| success_of(call, "exec", code),
+    ),
+    status(
+        "start-twice",
+        "start of what runs succeeds",
+        &["lifecycle/start-twice"],
+        |call, code| success_of(call, "start", code),
+    ),
+    status(
+        "duplicate-id",
+        "create of an id in use succeeds",
+        &["lifecycle/duplicate-id"],
+        |call, code| success_of(call, "create", code),
+    ),
+    status(
+        "kill-stopped",
+        "kill of what is stopped succeeds",
+        &["lifecycle/kill-stopped"],
+        |call, code| success_of(call, "kill", code),
+    ),
+    status(
+        "delete-status",
+        "delete --force exits 1 after its work",
+        &["lifecycle/delete-force-missing"],
+        |call, code| {
+            if call.verb == "delete" && call.words.iter().any(|word| word == "--force") {
+                1
+            } else {
+                code
+            }
+        },
+    ),
+    status("failure-status", "what fails exits with 2", &["cli/program-missing"], |_, code| {
+        if code == 1 { 2 } else { code }
+    }),
+];
+
+/// All of them.
+pub(crate) const FAULTS: &[&[Fault]] = &[OUTPUTS, STATUSES];
