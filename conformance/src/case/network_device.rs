@@ -66,8 +66,9 @@ fn run(lab: &Lab, devices: Value, inside_it: &str, prepare: &str) -> Result<Stri
 }
 
 fn moved(lab: &Lab) -> Result {
-    let look = "cat /sys/class/net/v0/operstate; ls /sys/class/net";
-    ensure_eq!(run(lab, json!({ "v0": {} }), look, CABLE)?, "up\nlo\nv0\n", "devices");
+    // IFF_UP, IFF_BROADCAST and IFF_MULTICAST; the operational state follows them only later.
+    let look = "cat /sys/class/net/v0/flags; ls /sys/class/net";
+    ensure_eq!(run(lab, json!({ "v0": {} }), look, CABLE)?, "0x1003\nlo\nv0\n", "devices");
     Ok(())
 }
 
