@@ -131,7 +131,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new("cgroup/pids-in-force", "fork fails at the limit", RESOURCES, pids_in_force),
     Case::new("cgroup/oom", "a workload beyond its memory dies: 137", RESOURCES, oom),
     Case::new("cgroup/block-weight", "blockIO.weight is set or is an error", RESOURCES, weight),
-    Case::new("cgroup/block-throttle", "blockIO.throttleReadBpsDevice", RESOURCES, throttle),
+    Case::new("cgroup/block-throttle", "blockIO.throttle*Device", RESOURCES, throttle),
     Case::new("cgroup/hugepages", "hugepageLimits is set or is an error", RESOURCES, hugepages)
         .known(IGNORED),
     Case::new("cgroup/network-class", "network.classID is set or is an error", RESOURCES, class)
@@ -355,15 +355,19 @@ fn throttle(lab: &Lab) -> Result {
     let number = |text: &str| text.parse::<i64>().unwrap_or(-1);
     let limit = json!([{ "major": number(major), "minor": number(minor), "rate": 1_048_576 }]);
     let v1 = format!("{device} 1048576");
-    let v2 = format!("{device} rbps=1048576 wbps=max riops=max wiops=max");
     let controller = if cgroup::v1("blkio", "").is_some() { "blkio" } else { "io" };
-    values(
-        lab,
-        json!({ "blockIO": { "throttleReadBpsDevice": limit } }),
-        controller,
-        &[("blkio.throttle.read_bps_device", &v1)],
-        &[("io.max", &v2)],
-    )
+    for (property, file, v2) in [
+        ("throttleReadBpsDevice", "read_bps", "rbps=1048576 wbps=max riops=max wiops=max"),
+        ("throttleWriteBpsDevice", "write_bps", "rbps=max wbps=1048576 riops=max wiops=max"),
+        ("throttleReadIOPSDevice", "read_iops", "rbps=max wbps=max riops=1048576 wiops=max"),
+        ("throttleWriteIOPSDevice", "write_iops", "rbps=max wbps=max riops=max wiops=1048576"),
+    ] {
+        let file = format!("blkio.throttle.{file}_device");
+        let v2 = format!("{device} {v2}");
+        let limits = json!({ "blockIO": { property: limit } });
+        values(lab, limits, controller, &[(&file, &v1)], &[("io.max", &v2)])?;
+    }
+    Ok(())
 }
 
 fn hugepages(lab: &Lab) -> Result {

@@ -111,7 +111,19 @@ fn features(lab: &Lab) -> Result {
         ensure!(has(&all["linux"]["namespaces"], kind), "linux.namespaces lacks {kind}");
     }
     ensure!(has(&all["linux"]["capabilities"], "CAP_CHOWN"), "linux.capabilities lacks CAP_CHOWN");
-    ensure_eq!(all["linux"]["seccomp"]["enabled"], true, "linux.seccomp.enabled");
+    let seccomp = &all["linux"]["seccomp"];
+    ensure_eq!(seccomp["enabled"], true, "linux.seccomp.enabled");
+    for (list, word) in [
+        ("actions", "SCMP_ACT_ERRNO"),
+        ("operators", "SCMP_CMP_MASKED_EQ"),
+        ("archs", "SCMP_ARCH_X86_64"),
+    ] {
+        ensure!(has(&seccomp[list], word), "linux.seccomp.{list} lacks {word}");
+    }
+    for version in ["v1", "v2"] {
+        let version = &all["linux"]["cgroup"][version];
+        ensure!(version.is_boolean(), "linux.cgroup says what it can: {}", all["linux"]["cgroup"]);
+    }
     Ok(())
 }
 

@@ -11,6 +11,8 @@ const USER: &str = "runc-exec(8) --user; CVE-2026-30892";
 
 pub(super) const CASES: &[Case] = &[
     Case::new("exec/process-file", "--process: every property as given", MANUAL, process_file),
+    Case::new("exec/umask", "--process: user.umask as given", MANUAL, umask)
+        .known("runc 1.1 has one umask for all processes of a container"),
     Case::new(
         "exec/oom-score-adj",
         "the container's oom_score_adj holds for it",
@@ -69,9 +71,13 @@ fn process_file(lab: &Lab) -> Result {
     ensure_eq!(facts["noNewPrivileges"], 0, "no_new_privs");
     // CAP_CHOWN is bit 0, CAP_KILL bit 5.
     let sets = &facts["capabilities"];
-    for (set, want) in
-        [("bounding", 0x21), ("permitted", 0x20), ("effective", 0x20), ("ambient", 0x20)]
-    {
+    for (set, want) in [
+        ("bounding", 0x21),
+        ("permitted", 0x20),
+        ("effective", 0x20),
+        ("inheritable", 0x20),
+        ("ambient", 0x20),
+    ] {
         ensure_eq!(sets[set].as_str().map(hexadecimal), Some(want), "{set} of {sets}");
     }
     Ok(())
@@ -79,6 +85,14 @@ fn process_file(lab: &Lab) -> Result {
 
 fn hexadecimal(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or(u64::MAX)
+}
+
+fn umask(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    let mut process = bare();
+    process["user"] = json!({ "uid": 0, "gid": 0, "umask": 0o027 });
+    ensure_eq!(facts_of(lab, &container, &process)?["umask"], 0o027, "umask");
+    Ok(())
 }
 
 fn oom_score(lab: &Lab) -> Result {

@@ -281,6 +281,15 @@ fn list(lab: &Lab) -> Result {
     ensure_eq!(first["status"], "created", "status of the first in JSON");
     ensure_eq!(second["status"], "running", "status of the second in JSON");
     ensure_eq!(second["pid"], b.pid()?, "pid of the second in JSON");
+    ensure_eq!(second["bundle"], b.bundle.word(), "bundle of the second in JSON");
+    ensure_eq!(
+        second["rootfs"],
+        b.bundle.rootfs().to_string_lossy().into_owned(),
+        "rootfs of the second in JSON"
+    );
+    let created = second["created"].as_str().unwrap_or_default();
+    let rfc3339 = created.len() >= 20 && created.as_bytes()[10] == b'T';
+    ensure!(rfc3339, "created must be RFC 3339: {created:?}");
     Ok(())
 }
 

@@ -24,6 +24,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new("seccomp/trap", "an unhandled SIGSYS ends the workload", SPEC, |lab| {
         dies(lab, "SCMP_ACT_TRAP")
     }),
+    Case::new("seccomp/trap-handled", "a handled SIGSYS does not", SPEC, trap_handled),
     Case::new("seccomp/log", "LOG lets the call through", SPEC, |lab| passes(lab, "SCMP_ACT_LOG")),
     Case::new("seccomp/allow", "ALLOW lets the call through", SPEC, |lab| {
         passes(lab, "SCMP_ACT_ALLOW")
@@ -208,6 +209,17 @@ fn dies(lab: &Lab, action: &str) -> Result {
     let profile = only(json!({ "names": ["getsid"], "action": action }));
     let done = run(lab, &profile, &["syscall", "getsid", "0"])?;
     ensure_eq!(done.code, Some(128 + libc::SIGSYS), "exit status of run, {}", done.stderr);
+    Ok(())
+}
+
+fn trap_handled(lab: &Lab) -> Result {
+    let script = "trap 'echo trapped' SYS; umask 022; echo went on";
+    let bundle = lab.bundle(|config| {
+        config["linux"]["seccomp"] = only(json!({ "names": ["umask"], "action": "SCMP_ACT_TRAP" }));
+        config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+    })?;
+    let done = lab.container(bundle).run()?.ok()?;
+    ensure_eq!(done.stdout, "trapped\nwent on\n", "output of the workload");
     Ok(())
 }
 

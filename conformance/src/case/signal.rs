@@ -1,7 +1,8 @@
 //! `kill`: which signals it takes, in which states, and what it says.
 
 use super::Case;
-use crate::harness::{Exit, Lab, Result, ensure, ensure_eq};
+use crate::harness::container::PATIENCE;
+use crate::harness::{Exit, Lab, Result, ensure, ensure_eq, event, process};
 
 const KILL: &str = "OCI runtime-spec runtime.md#kill, runc-kill(8)";
 
@@ -25,6 +26,12 @@ pub(super) const CASES: &[Case] = &[
         "kill of a stopped container fails: container not running",
         "OCI runtime-spec runtime.md#kill MUST, containerd greps `container not running`",
         kill_stopped,
+    ),
+    Case::new(
+        "lifecycle/kill-all",
+        "kill --all signals every process",
+        "runc-kill(8) --all",
+        kill_all,
     ),
     Case::new(
         "lifecycle/kill-all-stopped",
@@ -79,6 +86,25 @@ fn kill_stopped(lab: &Lab) -> Result {
     lab.call(["kill", &c.id, "KILL"]).run()?.fails(1, "container not running")?;
     c.wait()?;
     lab.call(["kill", &c.id, "KILL"]).run()?.fails(1, "container not running").map(drop)
+}
+
+/// In the host's pid namespace, where no kernel ends the rest when the first process ends.
+fn kill_all(lab: &Lab) -> Result {
+    let script = "busybox sleep 1000 & echo \"child $! \"; exec /probe trap 15";
+    let c = lab.container(lab.bundle(|config| {
+        config["process"]["args"] = ["/bin/sh", "-c", script].as_slice().into();
+        if let Some(all) = config["linux"]["namespaces"].as_array_mut() {
+            all.retain(|namespace| namespace["type"] != "pid");
+        }
+    })?);
+    c.up()?;
+    let text = c.wait_output("ready")?;
+    let child = text.split_whitespace().skip_while(|word| *word != "child").nth(1);
+    let child = process::handle(child.and_then(|word| word.parse().ok()).unwrap_or(0))?;
+    lab.call(["kill", "--all", &c.id, "TERM"]).run()?.ok()?;
+    ensure_eq!(c.wait()?, Exit::Code(0), "end of init");
+    ensure!(event::readable(&child, PATIENCE)?, "the other process has not got the signal");
+    Ok(())
 }
 
 fn kill_all_stopped(lab: &Lab) -> Result {

@@ -31,6 +31,13 @@ fn json_of(text: &str, edit: impl FnOnce(&mut Value)) -> String {
     format!("{value}\n")
 }
 
+/// Takes a property of every object of a list away.
+fn without(list: &mut Value, property: &str) {
+    for entry in list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        entry.remove(property);
+    }
+}
+
 /// Exit status 0 where the command is this one.
 fn success_of(call: &Call, verb: &str, code: u8) -> u8 {
     if call.verb == verb { 0 } else { code }
@@ -95,6 +102,34 @@ const OUTPUTS: &[Fault] = &[
             }
         }
     }),
+    output("list-bundle", "list has no bundles in JSON", &["lifecycle/list"], "list", |text| {
+        json_of(text, |list| without(list, "bundle"))
+    }),
+    output("list-created", "list has no times in JSON", &["lifecycle/list"], "list", |text| {
+        json_of(text, |list| without(list, "created"))
+    }),
+    output(
+        "features-actions",
+        "features lack the actions of seccomp",
+        &["cli/features"],
+        "features",
+        |text| {
+            json_of(text, |all| {
+                all["linux"]["seccomp"].as_object_mut().map(|seccomp| seccomp.remove("actions"));
+            })
+        },
+    ),
+    output(
+        "features-cgroup",
+        "features say nothing of cgroups",
+        &["cli/features"],
+        "features",
+        |text| {
+            json_of(text, |all| {
+                all["linux"].as_object_mut().map(|linux| linux.remove("cgroup"));
+            })
+        },
+    ),
     output(
         "features-hook",
         "features lack a stage of hooks",

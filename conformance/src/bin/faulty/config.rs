@@ -23,7 +23,8 @@ pub(crate) fn call(call: &Call, edit: fn(&mut Value)) -> Result<u8> {
     code
 }
 
-const fn of(
+/// A fault of this kind.
+pub(crate) const fn of(
     name: &'static str,
     what: &'static str,
     cases: &'static [&'static str],
@@ -33,7 +34,7 @@ const fn of(
 }
 
 /// Takes the property at this JSON pointer away.
-fn without(config: &mut Value, pointer: &str) {
+pub(crate) fn without(config: &mut Value, pointer: &str) {
     if let Some((parent, name)) = pointer.rsplit_once('/')
         && let Some(Value::Object(parent)) = config.pointer_mut(parent)
     {
@@ -47,7 +48,8 @@ fn without_namespace(config: &mut Value, kind: &str) {
     }
 }
 
-fn without_option(config: &mut Value, option: &str) {
+/// Takes an option of all mounts away.
+pub(crate) fn without_option(config: &mut Value, option: &str) {
     for mount in config["mounts"].as_array_mut().into_iter().flatten() {
         if let Some(options) = mount["options"].as_array_mut() {
             options.retain(|word| word != option);

@@ -27,6 +27,8 @@ pub(crate) enum Way {
     Nowhere,
     /// `create` and `run` read another config.json than the bundle's.
     Config(fn(&mut Value)),
+    /// `exec` reads another file than that of `--process`.
+    Process(fn(&mut Value)),
     /// The call is another, or is made from elsewhere.
     Words(fn(&mut Call) -> Result<()>),
     /// The output of the command of this name is another.
@@ -45,8 +47,15 @@ pub(crate) enum Way {
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
     static NONE: Fault =
         Fault { name: "none", what: "nothing is broken", cases: &[], way: Way::Nowhere };
-    let tables =
-        [crate::config::FAULTS, crate::words::FAULTS, crate::answer::FAULTS, crate::trace::FAULTS];
+    let tables = [
+        crate::config::FAULTS,
+        crate::more::FAULTS,
+        crate::resource::FAULTS,
+        crate::words::FAULTS,
+        crate::exec::FAULTS,
+        crate::answer::FAULTS,
+        crate::trace::FAULTS,
+    ];
     std::iter::once(&NONE).chain(tables.into_iter().flatten().copied().flatten())
 }
 
@@ -60,6 +69,7 @@ pub(crate) fn call(fault: &Fault, mut call: Call) -> Result<u8> {
     match &fault.way {
         Way::Nowhere => Err(call.command().exec().into()),
         Way::Config(edit) => crate::config::call(&call, *edit),
+        Way::Process(edit) => crate::exec::call(&call, *edit),
         Way::Words(edit) => {
             edit(&mut call)?;
             Err(call.command().exec().into())

@@ -10,7 +10,10 @@ mod call;
 mod config;
 mod console;
 mod crude;
+mod exec;
 mod fault;
+mod more;
+mod resource;
 mod trace;
 mod words;
 

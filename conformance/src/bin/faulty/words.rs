@@ -106,6 +106,22 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
         }
         Ok(())
     }),
+    of("kill-all", "kill --all is kill", &["lifecycle/kill-all"], |call| {
+        call.words.retain(|word| call.verb != "kill" || (word != "--all" && word != "-a"));
+        Ok(())
+    }),
+    of("keep", "run --keep deletes the container", &["lifecycle/run-removes"], |call| {
+        call.words.retain(|word| word != "--keep");
+        Ok(())
+    }),
+    of("no-new-keyring", "--no-new-keyring is ignored", &["process/no-new-keyring"], |call| {
+        call.words.retain(|word| word != "--no-new-keyring");
+        Ok(())
+    }),
+    of("pidfd-socket", "--pidfd-socket is ignored", &["terminal/pidfd-socket"], |call| {
+        call.drop_flag("--pidfd-socket");
+        Ok(())
+    }),
 ]];
 
 /// Descriptor 3, which a case that looks for leaks leaves free.

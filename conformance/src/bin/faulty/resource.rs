@@ -1,0 +1,42 @@
+//! Faults of `linux.resources`: one limit that is ignored, while all others hold.
+
+use serde_json::Value;
+
+use crate::fault::{Fault, Way};
+
+macro_rules! ignored {
+    ($($name:literal: $pointer:literal => $case:literal),+ $(,)?) => {
+        &[$(Fault {
+            name: $name,
+            what: concat!("linux.resources", $pointer, " is ignored"),
+            cases: &[$case],
+            way: Way::Config(|config| remove(config, $pointer)),
+        }),+]
+    };
+}
+
+fn remove(config: &mut Value, pointer: &str) {
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
+    let parent = config["linux"]["resources"].pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.map(|parent| parent.remove(name));
+}
+
+/// The faults of this kind.
+pub(crate) const FAULTS: &[&[Fault]] = &[ignored! {
+    "memory-reservation": "/memory/reservation" => "cgroup/memory-reservation",
+    "memory-swap": "/memory/swap" => "cgroup/memory-swap",
+    "memory-swappiness": "/memory/swappiness" => "cgroup/memory-swappiness",
+    "cpu-shares": "/cpu/shares" => "cgroup/cpu-shares",
+    "cpu-period": "/cpu/period" => "cgroup/cpu-quota",
+    "cpu-burst": "/cpu/burst" => "cgroup/cpu-burst",
+    "cpu-idle": "/cpu/idle" => "cgroup/cpu-idle",
+    "cpuset-cpus": "/cpu/cpus" => "cgroup/cpuset",
+    "block-weight": "/blockIO/weight" => "cgroup/block-weight",
+    "block-read": "/blockIO/throttleReadBpsDevice" => "cgroup/block-throttle",
+    "block-write": "/blockIO/throttleWriteBpsDevice" => "cgroup/block-throttle",
+    "block-reads": "/blockIO/throttleReadIOPSDevice" => "cgroup/block-throttle",
+    "block-writes": "/blockIO/throttleWriteIOPSDevice" => "cgroup/block-throttle",
+    "unified": "/unified" => "cgroup/unified",
+    "hugepages": "/hugepageLimits" => "cgroup/hugepages",
+    "network-class": "/network" => "cgroup/network-class",
+}];
