@@ -35,7 +35,7 @@ fn faults() -> Vec<Fault> {
 /// The runtime to break; teu is built when it is not given, since a test of this package does not imply it.
 fn runtime() -> PathBuf {
     if let Some(path) = std::env::var_os("CONFORMANCE_RUNTIME") {
-        return path.into();
+        return std::fs::canonicalize(path).unwrap();
     }
     let built =
         Command::new(env!("CARGO")).args(["build", "--locked", "-p", "runtime-cli"]).status();
@@ -135,5 +135,9 @@ fn every_fault_is_caught_and_no_fault_is_none() {
         }
         missed
     }));
+    // A host or a runtime that lacks much must not make this test one that cannot fail.
+    let judged = broken.iter().filter(|fault| !fault.cases.is_subset(&lacking)).count();
+    println!("{judged} of {} faults judged", broken.len());
+    assert!(judged * 2 > broken.len(), "only {judged} of {} faults were judged", broken.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -69,6 +69,12 @@ pub(super) const CASES: &[Case] = &[
         keyring,
     ),
     Case::new(
+        "process/signals",
+        "no signal is ignored or blocked at the start",
+        "execve(2): what is ignored stays so; signal(7)",
+        signals,
+    ),
+    Case::new(
         "process/no-new-keyring",
         "--no-new-keyring leaves the caller's session keyring",
         "runc-create(8) --no-new-keyring",
@@ -216,6 +222,21 @@ const OPEN_THREE: [&str; 3] =
 
 fn descriptors(facts: &Value) -> Vec<&str> {
     facts["fds"].as_object().into_iter().flatten().map(|(number, _)| number.as_str()).collect()
+}
+
+fn signals(lab: &Lab) -> Result {
+    // No probe, because Rust's runtime ignores SIGPIPE itself.
+    let look = ["/bin/busybox", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
+    let container = lab.with_args(&look)?;
+    // What the suite's own caller ignores is not the question.
+    let done = container.launch("run", &[]).wrap(["env", "--default-signal"]).run()?.ok()?;
+    for name in ["SigBlk", "SigIgn"] {
+        let set = done.stdout.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+        let set = set.and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
+        // Signals 1 to 31: env(1) cannot reset those that the C library keeps for itself.
+        ensure_eq!(set & 0x7fff_ffff, 0, "{name} of the workload");
+    }
+    Ok(())
 }
 
 fn no_descriptors(lab: &Lab) -> Result {

@@ -28,6 +28,12 @@ pub(super) const CASES: &[Case] = &[
         kill_stopped,
     ),
     Case::new(
+        "lifecycle/run-signals",
+        "run in the foreground passes SIGTERM on",
+        "runc-run(8); what a service manager or a shell sends ends the workload",
+        run_signals,
+    ),
+    Case::new(
         "lifecycle/kill-all",
         "kill --all signals every process",
         "runc-kill(8) --all",
@@ -86,6 +92,16 @@ fn kill_stopped(lab: &Lab) -> Result {
     lab.call(["kill", &c.id, "KILL"]).run()?.fails(1, "container not running")?;
     c.wait()?;
     lab.call(["kill", &c.id, "KILL"]).run()?.fails(1, "container not running").map(drop)
+}
+
+fn run_signals(lab: &Lab) -> Result {
+    let c = lab.with_args(&["/probe", "trap", "15"])?;
+    let run = c.launch("run", &[]).spawn()?;
+    event::file_contains(&run.output(), "ready", PATIENCE)?;
+    run.terminate()?;
+    let done = run.finish()?.ok()?;
+    ensure!(done.stdout.contains("got 15"), "the workload must get SIGTERM: {}", done.stdout);
+    Ok(())
 }
 
 /// In the host's pid namespace, where no kernel ends the rest when the first process ends.

@@ -154,6 +154,28 @@ const OUTPUTS: &[Fault] = &[
     output("ps", "ps prints the pids of the container's namespace", &["cli/ps"], "ps", |text| {
         json_of(text, |pids| *pids = json!([1]))
     }),
+    output("ps-init", "ps prints only the first process", &["ps/exec"], "ps", |text| {
+        json_of(text, |pids| {
+            if let Some(pids) = pids.as_array_mut() {
+                pids.truncate(1);
+            }
+        })
+    }),
+    output("paused", "a paused container is said to run", &["cli/pause-resume"], "state", |text| {
+        text.replace("\"paused\"", "\"running\"")
+    }),
+    output(
+        "version-spec",
+        "--version says nothing of the specification",
+        &["cli/version"],
+        "--version",
+        |text| {
+            text.lines()
+                .filter(|line| !line.starts_with("spec:"))
+                .map(|line| format!("{line}\n"))
+                .collect()
+        },
+    ),
     output(
         "version",
         "a second line of --version says version",

@@ -96,4 +96,21 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
             }
         }
     }),
+    of("ignored-signals", "the workload starts with signals ignored", &["process/signals"], |c| {
+        let args = c["process"]["args"].as_array().cloned().unwrap_or_default();
+        let shell = ["/bin/busybox", "sh", "-c", "trap '' PIPE USR2; exec \"$0\" \"$@\""];
+        c["process"]["args"] = shell.into_iter().map(Value::from).chain(args).collect();
+    }),
+    of("hook-failure", "the failure of a hook is ignored", &["hook/failure-in-create"], |c| {
+        for stage in c["hooks"].as_object_mut().into_iter().flat_map(|stages| stages.values_mut()) {
+            for hook in stage.as_array_mut().into_iter().flatten() {
+                let program = hook["path"].clone();
+                let args = hook["args"].as_array().cloned().unwrap_or_default();
+                let shell = ["sh", "-c", "\"$0\" \"$@\"; exit 0"].map(Value::from);
+                hook["args"] =
+                    shell.into_iter().chain([program]).chain(args.into_iter().skip(1)).collect();
+                hook["path"] = "/bin/sh".into();
+            }
+        }
+    }),
 ]];

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -129,6 +130,54 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
         Way::Instead(|call| without(call, "LISTEN_FDS")),
     ),
     of(
+        "root-mode",
+        "the state root can be written by all",
+        &["cli/state-root"],
+        Way::After(|call, _| {
+            if call.verb == "create"
+                && let Some(root) = call.value("--root")
+            {
+                fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+            }
+            Ok(())
+        }),
+    ),
+    of(
+        "create-noise",
+        "create writes to standard error",
+        &["lifecycle/statuses"],
+        Way::After(|call, code| {
+            if call.verb == "create" && code == 0 {
+                eprintln!("created");
+            }
+            Ok(())
+        }),
+    ),
+    of(
+        "stdin",
+        "the workload has no standard input",
+        &["cli/stdio"],
+        Way::Instead(|call| Ok(crate::call::code(call.command().stdin(Stdio::null()).status()?))),
+    ),
+    of(
+        "stdout",
+        "the workload has no standard output",
+        &["cli/stdio"],
+        Way::Instead(|call| {
+            if call.makes() {
+                return Ok(crate::call::code(call.command().stdout(Stdio::null()).status()?));
+            }
+            call.make()
+        }),
+    ),
+    of(
+        "run-signals",
+        "run does not pass signals on",
+        &["lifecycle/run-signals"],
+        // This process dies of the signal, and what it started never hears of it.
+        Way::Instead(Call::make),
+    ),
+    of(
         "exec-crude",
         "exec joins the namespaces and nothing else",
         &["exec/seccomp", "exec/cgroup"],
@@ -162,7 +211,8 @@ fn leave_mount(call: &Call, code: u8) -> Result<()> {
 }
 
 fn without(call: &Call, variable: &str) -> Result<u8> {
-    Ok(crate::call::code(call.command().env_remove(variable).status()?))
+    // By exec, because LISTEN_PID says which process the descriptors are for.
+    Err(call.command().env_remove(variable).exec().into())
 }
 
 /// `delete`, and makes the cgroups again that it removed.
