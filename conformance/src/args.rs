@@ -13,7 +13,7 @@ usage: conformance [run] --runtime PATH [options]
   --runtime PATH      the runtime to judge
   --runtime-arg A     a global argument for every call of it (may be repeated)
   --filter SUBSTR     only cases whose name contains it (may be repeated: any matches)
-  --format FORMAT     text (default), tap or junit
+  --format FORMAT     text (default), tap, junit or json
   --output FILE       write the report there instead of standard output
   --must-run          a skipped case counts as failed
   --jobs N            cases at the same time (default 1)
@@ -25,10 +25,12 @@ Exit status: 0 when nothing failed, 1 when a case failed, 2 when the suite could
 pub(crate) enum Format {
     /// One line for each case, for people.
     Text,
-    /// Test Anything Protocol, version 13.
+    /// Test Anything Protocol, version 14.
     Tap,
     /// The XML that continuous integration servers read.
     Junit,
+    /// One object with everything, also for `page`.
+    Json,
 }
 
 /// What `run` was asked to do.
@@ -99,7 +101,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
                     "text" => Format::Text,
                     "tap" => Format::Tap,
                     "junit" => Format::Junit,
-                    other => return Err(format!("--format: {other} is none of text, tap, junit")),
+                    "json" => Format::Json,
+                    other => {
+                        return Err(format!("--format: {other} is none of text, tap, junit, json"));
+                    }
                 }
             }
             Long("jobs") => {

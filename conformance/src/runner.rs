@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use rustix::process::set_child_subreaper;
 use crate::args::{Format, RunOptions};
 use crate::case::{self, Case};
 use crate::harness::lab::Target;
-use crate::harness::{Stop, cgroup, event, image, process};
+use crate::harness::{Stop, bundle, cgroup, event, image, process};
 use crate::report::{Outcome, Report, Verdict};
 use crate::worker::{Findings, JOB, Job, RESULT};
 
@@ -60,8 +60,8 @@ pub(crate) fn run(options: &RunOptions) -> Result<bool, Box<dyn std::error::Erro
     let mut report = Report::begin(options.format, out, &name, cases.len())?;
     run_all(&surroundings, cases, &mut report)?;
     let (summary, good) = report.finish(begin.elapsed().as_secs_f64())?;
-    // XML on standard output must stay XML.
-    if options.format == Format::Junit && options.output.is_none() {
+    // What a machine reads on standard output must have nothing else.
+    if options.format != Format::Text && options.output.is_none() {
         eprintln!("{summary}");
     } else {
         println!("{summary}");
@@ -125,13 +125,36 @@ fn one(surroundings: &Surroundings<'_>, number: usize, case: &'static Case) -> O
         journal: Vec::new(),
     });
     cgroup::remove_named(&token);
+    let configs = configs_in(&folder);
     // A folder that cannot be removed is removed with the folder of the run, or reported there.
     fs::remove_dir_all(&folder).unwrap_or_default();
     let journal = findings.journal.clone();
     let target = &surroundings.target;
     let known = case.known_runc.filter(|_| target.is_runc_1_1());
     let (verdict, reason) = judge(findings, known, surroundings.options.must_run);
-    Outcome { name: case.name, verdict, reason, journal, seconds: begin.elapsed().as_secs_f64() }
+    let configs = if verdict == Verdict::Passed { Vec::new() } else { configs };
+    let seconds = begin.elapsed().as_secs_f64();
+    Outcome { name: case.name, verdict, reason, journal, configs, seconds }
+}
+
+/// How the configurations of a case differ from the suite's default, in the order of making.
+fn configs_in(folder: &Path) -> Vec<serde_json::Value> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut bundles: Vec<(u32, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Some((name.strip_prefix("bundle-")?.parse().ok()?, entry.path()))
+        })
+        .collect();
+    bundles.sort();
+    bundles
+        .iter()
+        // A case may have written what is no JSON on purpose; its journal says so.
+        .filter_map(|(_, bundle)| fs::read(bundle.join("config.json")).ok())
+        .filter_map(|text| serde_json::from_slice(&text).ok())
+        .map(|config| bundle::difference(&bundle::default_config(), &config))
+        .collect()
 }
 
 /// What a finding means for this runtime.

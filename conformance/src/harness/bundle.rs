@@ -106,3 +106,32 @@ pub(crate) fn default_config() -> Value {
         }
     })
 }
+
+/// What has to be merged into `base` to get `config` (RFC 7396): a removed member is null.
+pub(crate) fn difference(base: &Value, config: &Value) -> Value {
+    let (Value::Object(old), Value::Object(new)) = (base, config) else { return config.clone() };
+    let changed =
+        new.iter().filter(|(key, value)| old.get(*key) != Some(*value)).map(|(key, value)| {
+            (key.clone(), difference(&old.get(key).cloned().unwrap_or_default(), value))
+        });
+    let removed =
+        old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    Value::Object(changed.chain(removed).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_has_what_changed_and_null_for_what_went() {
+        let mut config = default_config();
+        config["process"]["cwd"] = "/tmp".into();
+        config["linux"]["sysctl"] = json!({ "a": "b" });
+        config.as_object_mut().unwrap().remove("hostname");
+        assert_eq!(
+            difference(&default_config(), &config),
+            json!({ "process": { "cwd": "/tmp" }, "linux": { "sysctl": { "a": "b" } }, "hostname": null })
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! One JSON object with everything that a run found out, for machines and for `conformance page`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, Verdict};
+
+/// A saved run. A field is added freely; a change of meaning raises `version`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// Version of this form.
+    pub(crate) version: u32,
+    /// The first line of the runtime's `--version`.
+    pub(crate) runtime: String,
+    /// `uname -srm` of the host.
+    pub(crate) host: String,
+    /// How long the run took.
+    pub(crate) seconds: f64,
+    /// The cases that ran.
+    pub(crate) cases: Vec<CaseResult>,
+}
+
+/// One case of a saved run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CaseResult {
+    /// `area/case-name`.
+    pub(crate) name: String,
+    /// How it ended.
+    pub(crate) verdict: Verdict,
+    /// Why it failed, is known, or was skipped; empty when it passed.
+    pub(crate) reason: String,
+    /// How long it took.
+    pub(crate) seconds: f64,
+    /// The calls that were made, for what did not pass.
+    pub(crate) journal: Vec<String>,
+    /// How the configurations of the case differ from the suite's default, for what did not pass.
+    #[serde(default)]
+    pub(crate) configs: Vec<serde_json::Value>,
+}
+
+/// The current form.
+pub(crate) const VERSION: u32 = 1;
+
+/// Everything about a finished run.
+pub(super) fn run(runtime: &str, outcomes: &[Outcome], seconds: f64) -> Run {
+    let uname = rustix::system::uname();
+    let word = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    Run {
+        version: VERSION,
+        runtime: runtime.to_owned(),
+        host: [word(uname.sysname()), word(uname.release()), word(uname.machine())].join(" "),
+        seconds,
+        cases: outcomes.iter().map(case).collect(),
+    }
+}
+
+fn case(outcome: &Outcome) -> CaseResult {
+    let passed = outcome.verdict == Verdict::Passed;
+    CaseResult {
+        name: outcome.name.to_owned(),
+        verdict: outcome.verdict,
+        reason: outcome.reason.clone(),
+        seconds: outcome.seconds,
+        journal: if passed { Vec::new() } else { outcome.journal.clone() },
+        configs: outcome.configs.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{every_verdict, written};
+    use crate::args::Format;
+
+    #[test]
+    fn every_verdict_and_reason_is_there_by_its_documented_name() {
+        let run: serde_json::Value = serde_json::from_str(&written(Format::Json)).unwrap();
+        assert_eq!(run["version"], 1);
+        assert_eq!(run["runtime"], "a <runtime> & \"more\"");
+        assert!(run["host"].as_str().unwrap().starts_with("Linux "), "{run}");
+        for (got, wanted) in run["cases"].as_array().unwrap().iter().zip(every_verdict()) {
+            assert_eq!(got["name"], wanted.name);
+            assert_eq!(got["name"], format!("area/{}", got["verdict"].as_str().unwrap()));
+            assert_eq!(got["reason"], wanted.reason);
+        }
+        assert_eq!(run["cases"][1]["journal"][0], every_verdict()[1].journal[0]);
+        assert_eq!(run["cases"][1]["configs"][0]["process"]["cwd"], "/x");
+        assert_eq!(run["cases"][0]["journal"].as_array().map(Vec::len), Some(0));
+    }
+}
