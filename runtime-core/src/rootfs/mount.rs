@@ -105,6 +105,7 @@ impl Options {
                 self.clear_all |= ATIME;
             }
             Effect::Superblock(flag) => self.superblock.push(flag),
+            Effect::SuperblockOff(flag) => self.superblock.retain(|one| *one != flag),
             Effect::Propagation(flags) => self.propagation.push(flags),
             Effect::Bind => self.bind = Some(self.bind.unwrap_or(false)),
             Effect::BindAll => self.bind = Some(true),

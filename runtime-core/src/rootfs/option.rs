@@ -18,6 +18,8 @@ pub enum Effect {
     AtimeAll(u64),
     /// A flag of the superblock, by fsconfig(2)'s name.
     Superblock(&'static str),
+    /// Takes an earlier flag of the superblock back.
+    SuperblockOff(&'static str),
     /// MS_* propagation.
     Propagation(u64),
     /// A bind mount.
@@ -62,12 +64,12 @@ pub const SHARED: u64 = 1 << 20;
 
 use Effect::{
     Atime, AtimeAll, Bind, BindAll, Clear, ClearAll, CopyUp, IdMap, IdMapAll, Nothing, Propagation,
-    Remount, Set, SetAll, Superblock,
+    Remount, Set, SetAll, Superblock, SuperblockOff,
 };
 
 /// The table.
 pub const OPTIONS: &[(&str, Effect)] = &[
-    ("async", Nothing),
+    ("async", SuperblockOff("sync")),
     ("atime", Atime(RELATIME)),
     ("bind", Bind),
     ("defaults", Nothing),
@@ -87,7 +89,7 @@ pub const OPTIONS: &[(&str, Effect)] = &[
     ("nodiratime", Set(NODIRATIME)),
     ("noexec", Set(NOEXEC)),
     ("noiversion", Nothing),
-    ("nolazytime", Nothing),
+    ("nolazytime", SuperblockOff("lazytime")),
     ("nomand", Nothing),
     ("norelatime", Nothing),
     ("nostrictatime", Atime(RELATIME)),
