@@ -9,6 +9,7 @@ use lexopt::prelude::*;
 pub(crate) const USAGE: &str = "\
 usage: conformance [run] --runtime PATH [options]
        conformance list [--filter SUBSTR]...
+       conformance rows [--filter SUBSTR]...
 
   --runtime PATH      the runtime to judge
   --runtime-arg A     a global argument for every call of it (may be repeated)
@@ -19,6 +20,8 @@ usage: conformance [run] --runtime PATH [options]
   --jobs N            cases at the same time (default 1)
 
 Exit status: 0 when nothing failed, 1 when a case failed, 2 when the suite could not run.";
+
+const VERBS: [&str; 3] = ["run", "list", "rows"];
 
 /// The form of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,11 @@ pub(crate) enum Request {
     /// Print the cases.
     List {
         /// As for `run`.
+        filters: Vec<String>,
+    },
+    /// Print the rows of the specification with the cases that prove them.
+    Rows {
+        /// Substrings of row ids; empty means all.
         filters: Vec<String>,
     },
     /// Run cases and report.
@@ -114,12 +122,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
                     .filter(|jobs| *jobs > 0)
                     .ok_or("--jobs: not a positive number")?;
             }
-            Value(word) if verb.is_none() && (word == "run" || word == "list") => verb = Some(word),
+            Value(word) if verb.is_none() && VERBS.iter().any(|verb| word == *verb) => {
+                verb = Some(word);
+            }
             other => return Err(other.unexpected().to_string()),
         }
     }
-    if verb.is_some_and(|verb| verb == "list") {
-        return Ok(Request::List { filters: options.filters });
+    match verb {
+        Some(verb) if verb == "list" => return Ok(Request::List { filters: options.filters }),
+        Some(verb) if verb == "rows" => return Ok(Request::Rows { filters: options.filters }),
+        _ => {}
     }
     options.runtime = runtime.ok_or("--runtime PATH is missing")?;
     Ok(Request::Run(options))

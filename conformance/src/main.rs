@@ -12,6 +12,7 @@ mod case;
 mod harness;
 mod probe;
 mod report;
+mod row;
 mod runner;
 mod sys;
 mod worker;
@@ -35,6 +36,10 @@ fn main() -> ExitCode {
             for case in case::matching(&filters) {
                 println!("{:<44} {} [{}]", case.name, case.what, case.proves);
             }
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Rows { filters }) => {
+            print!("{}", row::print(&filters));
             ExitCode::SUCCESS
         }
         Ok(Request::Worker { folder }) => worker::main(&folder),

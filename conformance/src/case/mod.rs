@@ -29,6 +29,7 @@ use crate::harness::{Lab, Result};
 mod cgroup;
 mod cgroup_device;
 mod cli;
+mod config;
 mod device;
 mod events;
 mod exec;
@@ -43,6 +44,7 @@ mod mask;
 mod namespace;
 mod network_device;
 mod notify;
+mod option;
 mod pause;
 mod planted;
 mod process;
@@ -136,6 +138,8 @@ pub(crate) fn all() -> Vec<&'static Case> {
         cgroup::CASES,
         cgroup_device::CASES,
         process_privilege::CASES,
+        config::CASES,
+        option::CASES,
         seccomp_argument::CASES,
     ]
     .into_iter()

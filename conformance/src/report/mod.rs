@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Format;
+use crate::row;
 
 /// How one case ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +86,7 @@ impl<'w> Report<'w> {
         Ok(())
     }
 
-    /// Ends the report; returns the summary line and whether nothing failed.
+    /// Ends the report; returns the summary with its line on coverage, and whether nothing failed.
     pub(crate) fn finish(mut self, seconds: f64) -> io::Result<(String, bool)> {
         match self.format {
             Format::Junit => {
@@ -109,6 +110,8 @@ impl<'w> Report<'w> {
             of(Verdict::Skipped),
             self.runtime,
         );
+        let verdicts = self.done.iter().map(|outcome| (outcome.name, outcome.verdict)).collect();
+        let summary = format!("{summary}\n{}", row::coverage(&verdicts));
         Ok((summary, failed == 0))
     }
 }
@@ -194,7 +197,7 @@ mod tests {
         let (summary, good) = report.finish(2.0).unwrap();
         assert!(good);
         assert_eq!(
-            summary,
+            summary.lines().next().unwrap(),
             "conformance: 0 passed, 0 failed, 1 known, 1 skipped (runtime runc 1, 2.0 s)"
         );
     }
