@@ -324,7 +324,13 @@ fn oom(lab: &Lab) -> Result {
 
 /// Either one of the files has the value, or create fails and names the field: a limit is never
 /// ignored. Which of the two is not asked, because a runtime may enable a controller.
-fn set_or_refused(lab: &Lab, resources: Value, files: &[&str], want: &str, word: &str) -> Result {
+pub(super) fn set_or_refused(
+    lab: &Lab,
+    resources: Value,
+    files: &[&str],
+    want: &str,
+    word: &str,
+) -> Result {
     let container = lab.container(lab.bundle(|config| merge(config, &resources))?);
     let done = container.try_create()?;
     if done.code != Some(0) {
@@ -336,7 +342,10 @@ fn set_or_refused(lab: &Lab, resources: Value, files: &[&str], want: &str, word:
         .flat_map(|hierarchy| files.iter().map(|file| hierarchy.mount.join(&leaf).join(file)))
         .filter_map(|file| Some(fs::read_to_string(file).ok()?.trim().to_owned()))
         .collect();
-    ensure!(got.iter().any(|value| value == want), "{files:?}: got {got:?}, want {want:?}");
+    ensure!(
+        got.iter().any(|text| text.lines().any(|line| line == want)),
+        "{files:?}: got {got:?}, want {want:?}"
+    );
     Ok(())
 }
 
@@ -346,28 +355,30 @@ fn weight(lab: &Lab) -> Result {
 }
 
 fn throttle(lab: &Lab) -> Result {
+    throttle_of(lab, "throttleReadBpsDevice", "blkio.throttle.read_bps_device", "rbps")
+}
+
+/// One throttle, by its property, its file of v1 and its word of v2.
+pub(super) fn throttle_of(lab: &Lab, property: &str, file: &str, word: &str) -> Result {
     let device = fs::read_dir("/sys/block")?
         .flatten()
         .find_map(|entry| fs::read_to_string(entry.path().join("dev")).ok());
     let Some(device) = device else { return lacks("a block device") };
     let device = device.trim();
     let Some((major, minor)) = device.split_once(':') else { return lacks("a block device") };
-    let number = |text: &str| text.parse::<i64>().unwrap_or(-1);
+    let number = |text: &str| text.parse::<i64>().ok();
     let limit = json!([{ "major": number(major), "minor": number(minor), "rate": 1_048_576 }]);
-    let v1 = format!("{device} 1048576");
+    let v2 = ["rbps", "wbps", "riops", "wiops"]
+        .map(|one| format!("{one}={}", if one == word { "1048576" } else { "max" }))
+        .join(" ");
     let controller = if cgroup::v1("blkio", "").is_some() { "blkio" } else { "io" };
-    for (property, file, v2) in [
-        ("throttleReadBpsDevice", "read_bps", "rbps=1048576 wbps=max riops=max wiops=max"),
-        ("throttleWriteBpsDevice", "write_bps", "rbps=max wbps=1048576 riops=max wiops=max"),
-        ("throttleReadIOPSDevice", "read_iops", "rbps=max wbps=max riops=1048576 wiops=max"),
-        ("throttleWriteIOPSDevice", "write_iops", "rbps=max wbps=max riops=max wiops=1048576"),
-    ] {
-        let file = format!("blkio.throttle.{file}_device");
-        let v2 = format!("{device} {v2}");
-        let limits = json!({ "blockIO": { property: limit } });
-        values(lab, limits, controller, &[(&file, &v1)], &[("io.max", &v2)])?;
-    }
-    Ok(())
+    values(
+        lab,
+        json!({ "blockIO": { property: limit } }),
+        controller,
+        &[(file, &format!("{device} 1048576"))],
+        &[("io.max", &format!("{device} {v2}"))],
+    )
 }
 
 fn hugepages(lab: &Lab) -> Result {

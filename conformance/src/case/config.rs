@@ -40,6 +40,12 @@ pub(super) const CASES: &[Case] = &[
         bind_without_type,
     ),
     Case::new(
+        "config/hook-relative",
+        "a hook whose path is not absolute is an error",
+        "OCI runtime-spec config.md#posix-platform-hooks path MUST be absolute",
+        hook_relative,
+    ),
+    Case::new(
         "config/other-platforms",
         "objects for other platforms do not disturb",
         "OCI runtime-spec config.md#platform-specific-configuration",
@@ -130,6 +136,23 @@ fn bind_without_type(lab: &Lab) -> Result {
             add(config, mount);
         })?;
         ensure_eq!(lab.container(bundle).run()?.ok()?.stdout, "inside", "type {kind:?}");
+    }
+    Ok(())
+}
+
+fn hook_relative(lab: &Lab) -> Result {
+    // It works with the absolute path, so the refusal is of the relative one.
+    for (path, wanted) in [("/bin/true", true), ("bin/true", false)] {
+        let bundle = lab.bundle(|config| {
+            config["hooks"] = json!({ "createRuntime": [{ "path": path }] });
+        })?;
+        let done = lab.container(bundle).run()?;
+        ensure!(
+            (done.code == Some(0)) == wanted,
+            "with the hook {path} the run {}: {}",
+            done.ended(),
+            done.stderr
+        );
     }
     Ok(())
 }

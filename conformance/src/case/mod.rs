@@ -34,6 +34,7 @@ mod device;
 mod events;
 mod exec;
 mod exec_process;
+mod feature;
 mod hook;
 mod hook_failure;
 mod hostile;
@@ -50,10 +51,12 @@ mod planted;
 mod process;
 mod process_privilege;
 mod propagation;
+mod resource;
 mod rollback;
 mod rootfs;
 mod seccomp;
 mod seccomp_argument;
+mod seccomp_listener;
 mod security;
 mod signal;
 mod surroundings;
@@ -140,6 +143,9 @@ pub(crate) fn all() -> Vec<&'static Case> {
         process_privilege::CASES,
         config::CASES,
         option::CASES,
+        seccomp_listener::CASES,
+        feature::CASES,
+        resource::CASES,
         seccomp_argument::CASES,
     ]
     .into_iter()

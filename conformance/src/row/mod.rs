@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 
 use crate::report::Verdict;
 
+mod cgroup;
+mod hook;
+mod linux;
 mod mount;
 mod process;
+mod seccomp;
 
 /// How strongly the specification demands something (RFC 2119).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +89,10 @@ use rows;
 
 /// Every row, in the order of the specification's files.
 pub(crate) fn all() -> Vec<&'static Row> {
-    [process::ROWS, mount::ROWS].into_iter().flatten().collect()
+    [process::ROWS, mount::ROWS, linux::ROWS, cgroup::ROWS, seccomp::ROWS, hook::ROWS]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The rows whose ids contain one of the filters; all without filters.

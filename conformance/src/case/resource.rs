@@ -1,0 +1,127 @@
+//! Properties of config-linux.md that are rarely used: other limits, and what must be refused.
+
+use serde_json::{Value, json};
+
+use super::Case;
+use super::cgroup::{set_or_refused, throttle_of};
+use crate::harness::{Done, Lab, Result, ensure, ensure_eq};
+
+const RESOURCES: &str = "OCI runtime-spec config-linux.md#control-groups";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new("resource/oom-killer", "disableOOMKiller is set or is an error", RESOURCES, |lab| {
+        let limits = json!({ "memory": { "disableOOMKiller": true, "limit": 67_108_864 } });
+        let shown = "oom_kill_disable 1";
+        set_or_refused(lab, limits, &["memory.oom_control"], shown, "disableOOMKiller|oom")
+    }),
+    Case::new(
+        "resource/block-throttle",
+        "the other three throttles of a device",
+        RESOURCES,
+        |lab| {
+            throttle_of(lab, "throttleWriteBpsDevice", "blkio.throttle.write_bps_device", "wbps")?;
+            throttle_of(lab, "throttleReadIOPSDevice", "blkio.throttle.read_iops_device", "riops")?;
+            throttle_of(lab, "throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops")
+        },
+    ),
+    Case::new(
+        "resource/network-priority",
+        "network.priorities is set or is an error",
+        RESOURCES,
+        |lab| {
+            let limits = json!({ "network": { "priorities": [{ "name": "lo", "priority": 5 }] } });
+            set_or_refused(lab, limits, &["net_prio.ifpriomap"], "lo 5", "priorities|net_prio")
+        },
+    ),
+    Case::new(
+        "resource/seccomp-trace",
+        "SCMP_ACT_TRACE without a tracer is ENOSYS",
+        "OCI runtime-spec config-linux.md#seccomp; seccomp(2) SECCOMP_RET_TRACE",
+        seccomp_trace,
+    ),
+    Case::new(
+        "config/device-elsewhere",
+        "a device may be outside of /dev",
+        "OCI runtime-spec config-linux.md#devices",
+        device_elsewhere,
+    ),
+    Case::new(
+        "config/personality-linux",
+        "LINUX is the plain domain",
+        "OCI runtime-spec config-linux.md#personality",
+        |lab| {
+            let bundle = lab.bundle(|config| {
+                config["linux"]["personality"] = json!({ "domain": "LINUX" });
+            })?;
+            ensure_eq!(lab.container(bundle).facts()?["personality"], "00000000", "personality");
+            Ok(())
+        },
+    ),
+    Case::new(
+        "config/personality-other",
+        "another domain is an error",
+        "OCI runtime-spec config-linux.md#personality",
+        |lab| refused(lab, |linux| linux["personality"] = json!({ "domain": "LINUX64" })),
+    )
+    .known("runc 1.1 takes any domain for LINUX"),
+    Case::new(
+        "config/memory-policy-other",
+        "another mode is an error",
+        "OCI runtime-spec config-linux.md#memory-policy",
+        |lab| refused(lab, |linux| linux["memoryPolicy"] = json!({ "mode": "MPOL_NONSENSE" })),
+    )
+    .known("runc 1.1 has no memoryPolicy"),
+    Case::new(
+        "config/intel-rdt-absent",
+        "intelRdt without a mounted resctrl is an error",
+        "OCI runtime-spec config-linux.md#intelrdt MUST generate an error",
+        intel_rdt_absent,
+    )
+    .known("runc 1.1 ignores intelRdt where there is no resctrl"),
+];
+
+/// A container with this change cannot be made; without it, it can.
+fn refused(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
+    lab.container(lab.bundle(|_| {})?).facts()?;
+    let bundle = lab.bundle(|config| edit(&mut config["linux"]))?;
+    let done = lab.container(bundle).try_create()?;
+    ensure!(done.code == Some(1), "create must be refused, but it {}", done.ended());
+    done.refused().map(drop)
+}
+
+fn seccomp_trace(lab: &Lab) -> Result {
+    let bundle = lab.bundle(|config| {
+        config["process"]["args"] = json!(["/probe", "syscall", "getsid", "0"]);
+        config["linux"]["seccomp"] = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{ "names": ["getsid"], "action": "SCMP_ACT_TRACE" }]
+        });
+    })?;
+    let done: Done = lab.container(bundle).run()?.ok()?;
+    ensure_eq!(done.stdout, format!("errno {}\n", libc::ENOSYS), "what getsid(2) returned");
+    Ok(())
+}
+
+fn device_elsewhere(lab: &Lab) -> Result {
+    let bundle = lab.bundle(|config| {
+        config["process"]["args"] = json!(["/probe", "write", "/srv/deep/sink", "x"]);
+        config["root"]["readonly"] = false.into();
+        config["linux"]["devices"] = json!([
+            { "path": "/srv/deep/sink", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666 }
+        ]);
+    })?;
+    let rootfs = bundle.rootfs();
+    let c = lab.container(bundle);
+    ensure_eq!(c.run()?.ok()?.stdout, "ok\n", "writing to a null device in /srv");
+    let length = std::fs::metadata(rootfs.join("srv/deep/sink")).map_or(0, |found| found.len());
+    ensure_eq!(length, 0, "bytes of a file that is no device");
+    Ok(())
+}
+
+fn intel_rdt_absent(lab: &Lab) -> Result {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    if mounts.contains(" - resctrl ") {
+        return crate::harness::lacks("a host without resctrl");
+    }
+    refused(lab, |linux| linux["intelRdt"] = json!({ "closID": "class" }))
+}

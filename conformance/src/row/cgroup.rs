@@ -1,0 +1,74 @@
+//! config-linux.md: control groups, the limits, the unified map.
+
+use super::{Row, by, rows, unproven};
+
+pub(super) const ROWS: &[Row] = rows! {
+    "config-linux.md#control-groups" {
+        May "cgroup/unfit" "A cgroup that is not fit for the container, such as one with processes, may be refused, and then it is an error." => by(&["cgroup/not-empty"]);
+    }
+    "config-linux.md#cgroups-path" {
+        Must "cgroup/path-absolute" "An absolute cgroupsPath starts at the mount point of the hierarchy." => by(&["cgroup/path"]);
+        May "cgroup/path-relative" "A relative cgroupsPath starts where the runtime likes." => by(&["cgroup/path-relative"]);
+        May "cgroup/path-default" "Without cgroupsPath the runtime chooses." => by(&["cgroup/path-default"]);
+        Must "cgroup/path-same" "The same path is the same place every time." => by(&["exec/cgroup", "cgroup/not-empty"]);
+        Must "cgroup/made" "Cgroups that are not there are made." => by(&["cgroup/path"]);
+    }
+    "config-linux.md#cgroup-ownership" {
+        Should "cgroup/owner-v1" "On cgroup v1 the owner of a cgroup is not changed." => unproven("no case yet looks at the owner");
+        Should "cgroup/owner-v2" "On cgroup v2 a writable cgroup mount in a cgroup namespace gives the cgroup, and only the delegated files, to the container's user." => unproven("the cases about cgroups are for v1 hosts; v2 is tested in a virtual machine");
+    }
+    "config-linux.md#allowed-device-list" {
+        Must "cgroup/devices-order" "Rules are applied in the listed order." => by(&["cgroup/devices-order"]);
+        Must "cgroup/devices-allow" "allow lets a device be used, and without it the device cannot be used." => by(&["cgroup/devices-allow", "cgroup/devices-deny"]);
+        Must "cgroup/devices-numbers" "A number that is not given means all." => by(&["cgroup/devices-any-minor"]);
+        Must "cgroup/devices-access" "access is any of reading, writing and making." => by(&["cgroup/devices-access"]);
+        Must "cgroup/devices-default" "The default devices stay usable." => by(&["cgroup/devices-default"]);
+    }
+    "config-linux.md#memory" {
+        Must "memory/limit" "memory.limit is the limit." => by(&["cgroup/memory-limit", "cgroup/oom"]);
+        Must "memory/reservation" "memory.reservation is the soft limit." => by(&["cgroup/memory-reservation"]);
+        Must "memory/swap" "memory.swap is the limit of memory and swap together." => by(&["cgroup/memory-swap"]);
+        Must "memory/unlimited" "-1 is no limit." => by(&["cgroup/memory-unlimited"]);
+        Must "memory/swappiness" "memory.swappiness is the cgroup's." => by(&["cgroup/memory-swappiness"]);
+        Must "memory/oom-killer" "disableOOMKiller turns the OOM killer of the cgroup off." => by(&["resource/oom-killer"]);
+        May "memory/kernel" "memory.kernel and kernelTCP are not recommended." => unproven("kernels since 5.16 and 6.12 have dropped them, so nothing can be seen");
+        May "memory/hierarchy" "useHierarchy is always the case." => unproven("kernels since 5.11 know no other");
+        May "memory/check-before-update" "With checkBeforeUpdate a limit below what is in use is an error." => unproven("the kernel itself refuses that on v1, where the cases run");
+    }
+    "config-linux.md#cpu" {
+        Must "cpu/shares" "cpu.shares is the weight." => by(&["cgroup/cpu-shares"]);
+        Must "cpu/quota" "cpu.quota and cpu.period are the bandwidth." => by(&["cgroup/cpu-quota"]);
+        Must "cpu/burst" "cpu.burst is what may be saved up." => by(&["cgroup/cpu-burst"]);
+        Must "cpu/realtime" "realtimeRuntime and realtimePeriod are the real-time bandwidth." => unproven("needs a kernel with CONFIG_RT_GROUP_SCHED, which distributions turn off");
+        Must "cpu/cpus" "cpu.cpus and cpu.mems are the cpuset." => by(&["cgroup/cpuset", "cgroup/cpuset-missing-cpu"]);
+        Must "cpu/idle" "cpu.idle is the cgroup's." => by(&["cgroup/cpu-idle"]);
+    }
+    "config-linux.md#block-io" {
+        Must "block/weight" "blockIO.weight is the weight, or an error where the kernel has none." => by(&["cgroup/block-weight"]);
+        Must "block/leaf-weight" "leafWeight is the weight against cgroups below." => unproven("kernels since 5.0 have no scheduler that knows it");
+        Must "block/weight-device" "weightDevice is the weight for a device." => unproven("needs a disk with the BFQ scheduler");
+        Must "block/read-bps" "throttleReadBpsDevice limits bytes read." => by(&["cgroup/block-throttle"]);
+        Must "block/write-bps" "throttleWriteBpsDevice limits bytes written." => by(&["resource/block-throttle"]);
+        Must "block/read-iops" "throttleReadIOPSDevice limits reads." => by(&["resource/block-throttle"]);
+        Must "block/write-iops" "throttleWriteIOPSDevice limits writes." => by(&["resource/block-throttle"]);
+    }
+    "config-linux.md#huge-page-limits" {
+        Must "hugepage/limit" "hugepageLimits are the limits of each size, or an error where the kernel has none." => by(&["cgroup/hugepages"]);
+    }
+    "config-linux.md#network" {
+        Must "network/class" "network.classID is the class of the cgroup, or an error where the kernel has none." => by(&["cgroup/network-class"]);
+        Must "network/priorities" "network.priorities are those of each interface." => by(&["resource/network-priority"]);
+    }
+    "config-linux.md#pids" {
+        Must "pids/limit" "pids.limit is how many tasks there may be." => by(&["cgroup/pids", "cgroup/pids-in-force"]);
+        Must "pids/unlimited" "-1 is no limit." => by(&["cgroup/pids-unlimited"]);
+        Must "pids/zero" "0 is a limit of none, since 1.3." => unproven("released runtimes take it for no limit, and so do the managers that send it");
+    }
+    "config-linux.md#rdma" {
+        Must "rdma/limits" "rdma limits the handles and objects of a device." => unproven("needs a device with RDMA");
+    }
+    "config-linux.md#unified" {
+        Must "unified/written" "Each entry of unified is written to its file, known or not." => by(&["cgroup/unified"]);
+        Must "unified/no-controller" "An entry for a controller that is not there is an error." => by(&["cgroup/unified"]);
+    }
+};
