@@ -10,6 +10,7 @@ pub(crate) const USAGE: &str = "\
 usage: conformance [run] --runtime PATH [options]
        conformance list [--filter SUBSTR]...
        conformance rows [--filter SUBSTR]...
+       conformance page --out DIR [--results FILE]... [--runtime PATH]...
 
   --runtime PATH      the runtime to judge
   --runtime-arg A     a global argument for every call of it (may be repeated)
@@ -18,10 +19,12 @@ usage: conformance [run] --runtime PATH [options]
   --output FILE       write the report there instead of standard output
   --must-run          a skipped case counts as failed
   --jobs N            cases at the same time (default 1)
+  --out DIR           where `page` writes compatibility.md and compatibility.html
+  --results FILE      a saved run (--format json) for `page`; --runtime runs one now
 
 Exit status: 0 when nothing failed, 1 when a case failed, 2 when the suite could not run.";
 
-const VERBS: [&str; 3] = ["run", "list", "rows"];
+const VERBS: [&str; 4] = ["run", "list", "rows", "page"];
 
 /// The form of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,19 @@ pub(crate) struct RunOptions {
     pub(crate) jobs: usize,
 }
 
+/// What `page` was asked to do.
+#[derive(Debug)]
+pub(crate) struct PageOptions {
+    /// The folder of the page.
+    pub(crate) out: PathBuf,
+    /// Saved runs, in the order of the columns.
+    pub(crate) results: Vec<PathBuf>,
+    /// Runtimes to run now, columns behind those.
+    pub(crate) runtimes: Vec<PathBuf>,
+    /// Cases at the same time.
+    pub(crate) jobs: usize,
+}
+
 /// What this process was started for.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -70,6 +86,8 @@ pub(crate) enum Request {
         /// Substrings of row ids; empty means all.
         filters: Vec<String>,
     },
+    /// Write the compatibility page.
+    Page(PageOptions),
     /// Run cases and report.
     Run(RunOptions),
     /// Run the one case that `job.json` in this folder describes (only the runner asks for it).
@@ -82,7 +100,8 @@ pub(crate) enum Request {
 /// Reads the command line, without the program's own name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let mut verb = None;
-    let mut runtime = None;
+    let mut runtimes = Vec::new();
+    let (mut out, mut results) = (None, Vec::new());
     let mut options = RunOptions {
         runtime: PathBuf::new(),
         runtime_args: Vec::new(),
@@ -99,7 +118,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("worker") => {
                 return Ok(Request::Worker { folder: value(&mut parser)?.into() });
             }
-            Long("runtime") => runtime = Some(PathBuf::from(value(&mut parser)?)),
+            Long("runtime") => runtimes.push(PathBuf::from(value(&mut parser)?)),
+            Long("out") => out = Some(PathBuf::from(value(&mut parser)?)),
+            Long("results") => results.push(PathBuf::from(value(&mut parser)?)),
             Long("runtime-arg") => options.runtime_args.push(text(&mut parser)?),
             Long("filter") => options.filters.push(text(&mut parser)?),
             Long("output") => options.output = Some(value(&mut parser)?.into()),
@@ -131,9 +152,17 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     match verb {
         Some(verb) if verb == "list" => return Ok(Request::List { filters: options.filters }),
         Some(verb) if verb == "rows" => return Ok(Request::Rows { filters: options.filters }),
+        Some(verb) if verb == "page" => {
+            if results.is_empty() && runtimes.is_empty() {
+                return Err("page needs --results FILE or --runtime PATH".into());
+            }
+            let out = out.ok_or("--out DIR is missing")?;
+            return Ok(Request::Page(PageOptions { out, results, runtimes, jobs: options.jobs }));
+        }
         _ => {}
     }
-    options.runtime = runtime.ok_or("--runtime PATH is missing")?;
+    // The last one counts, as for the other flags.
+    options.runtime = runtimes.pop().ok_or("--runtime PATH is missing")?;
     Ok(Request::Run(options))
 }
 

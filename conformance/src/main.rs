@@ -10,6 +10,7 @@
 mod args;
 mod case;
 mod harness;
+mod page;
 mod probe;
 mod report;
 mod row;
@@ -42,6 +43,13 @@ fn main() -> ExitCode {
             print!("{}", row::print(&filters));
             ExitCode::SUCCESS
         }
+        Ok(Request::Page(options)) => match page::write(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("conformance: {error}");
+                ExitCode::from(2)
+            }
+        },
         Ok(Request::Worker { folder }) => worker::main(&folder),
         Ok(Request::Run(options)) => match runner::run(&options) {
             Ok(true) => ExitCode::SUCCESS,

@@ -4,6 +4,8 @@ mod json;
 mod junit;
 mod tap;
 
+pub(crate) use json::{CaseResult, Run, VERSION};
+
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
