@@ -12,7 +12,7 @@ fn dump(page: &Path, fragment: &str) -> String {
         .args(["--no-sandbox", "--disable-gpu", "--dump-dom"])
         .arg(format!("file://{}#{fragment}", page.display()))
         .output()
-        .unwrap();
+        .expect("the browser starts");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 

@@ -131,7 +131,9 @@ pub(super) const CASES: &[Case] = &[
     Case::new("cgroup/pids-in-force", "fork fails at the limit", RESOURCES, pids_in_force),
     Case::new("cgroup/oom", "a workload beyond its memory dies: 137", RESOURCES, oom),
     Case::new("cgroup/block-weight", "blockIO.weight is set or is an error", RESOURCES, weight),
-    Case::new("cgroup/block-throttle", "blockIO.throttle*Device", RESOURCES, throttle),
+    Case::new("cgroup/block-throttle", "blockIO.throttleReadBpsDevice", RESOURCES, |lab| {
+        throttle_of(lab, "throttleReadBpsDevice", "blkio.throttle.read_bps_device", "rbps")
+    }),
     Case::new("cgroup/hugepages", "hugepageLimits is set or is an error", RESOURCES, hugepages)
         .known(IGNORED),
     Case::new("cgroup/network-class", "network.classID is set or is an error", RESOURCES, class)
@@ -352,10 +354,6 @@ pub(super) fn set_or_refused(
 fn weight(lab: &Lab) -> Result {
     let files = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight"];
     set_or_refused(lab, json!({ "blockIO": { "weight": 321 } }), &files, "321", "weight")
-}
-
-fn throttle(lab: &Lab) -> Result {
-    throttle_of(lab, "throttleReadBpsDevice", "blkio.throttle.read_bps_device", "rbps")
 }
 
 /// One throttle, by its property, its file of v1 and its word of v2.

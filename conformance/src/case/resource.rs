@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Case;
 use super::cgroup::{set_or_refused, throttle_of};
-use crate::harness::{Done, Lab, Result, ensure, ensure_eq};
+use super::{Case, namespace, rootfs};
+use crate::harness::{Done, Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
 const RESOURCES: &str = "OCI runtime-spec config-linux.md#control-groups";
 
@@ -32,6 +32,12 @@ pub(super) const CASES: &[Case] = &[
             let limits = json!({ "network": { "priorities": [{ "name": "lo", "priority": 5 }] } });
             set_or_refused(lab, limits, &["net_prio.ifpriomap"], "lo 5", "priorities|net_prio")
         },
+    ),
+    Case::new(
+        "resource/cgroup-owner",
+        "on cgroup v1 the cgroups of a container stay root's, whatever user it has",
+        "OCI runtime-spec config-linux.md#cgroup-ownership SHOULD NOT on v1; cgroups(7)",
+        cgroup_owner,
     ),
     Case::new(
         "resource/seccomp-trace",
@@ -89,6 +95,26 @@ fn refused(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
     done.refused().map(drop)
 }
 
+fn cgroup_owner(lab: &Lab) -> Result {
+    use std::os::unix::fs::MetadataExt as _;
+    if cgroup::v1("pids", "").is_none() {
+        return lacks("cgroup v1");
+    }
+    let c = lab.container(lab.bundle(|config| {
+        config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+        namespace::add(config, json!({ "type": "cgroup" }));
+        let mount = json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+            "options": ["nosuid", "noexec", "nodev", "rw"] });
+        rootfs::add(config, mount);
+    })?);
+    c.create()?;
+    let folder = cgroup::v1("pids", &c.bundle.cgroup()).unwrap_or_default();
+    for path in [folder.clone(), folder.join("cgroup.procs"), folder.join("pids.max")] {
+        ensure_eq!(std::fs::metadata(&path)?.uid(), 0, "owner of {}", path.display());
+    }
+    Ok(())
+}
+
 fn seccomp_trace(lab: &Lab) -> Result {
     let bundle = lab.bundle(|config| {
         config["process"]["args"] = json!(["/probe", "syscall", "getsid", "0"]);
@@ -121,7 +147,7 @@ fn device_elsewhere(lab: &Lab) -> Result {
 fn intel_rdt_absent(lab: &Lab) -> Result {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
     if mounts.contains(" - resctrl ") {
-        return crate::harness::lacks("a host without resctrl");
+        return lacks("a kernel without resctrl");
     }
     refused(lab, |linux| linux["intelRdt"] = json!({ "closID": "class" }))
 }

@@ -14,7 +14,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "cgroup/made" "Cgroups that are not there are made." => by(&["cgroup/path"]);
     }
     "config-linux.md#cgroup-ownership" {
-        Should "cgroup/owner-v1" "On cgroup v1 the owner of a cgroup is not changed." => unproven("no case yet looks at the owner");
+        Should "cgroup/owner-v1" "On cgroup v1 the owner of a cgroup is not changed." => by(&["resource/cgroup-owner"]);
         Should "cgroup/owner-v2" "On cgroup v2 a writable cgroup mount in a cgroup namespace gives the cgroup, and only the delegated files, to the container's user." => unproven("the cases about cgroups are for v1 hosts; v2 is tested in a virtual machine");
     }
     "config-linux.md#allowed-device-list" {
