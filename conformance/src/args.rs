@@ -195,5 +195,15 @@ mod tests {
         assert!(error.contains("yaml"), "{error}");
         assert!(of(&["--runtime", "/x", "--jobs", "0"]).is_err());
         assert!(of(&["list", "more"]).is_err());
+        assert!(matches!(of(&["rows", "--filter", "x"]), Ok(Request::Rows { .. })));
+    }
+
+    #[test]
+    fn page_takes_saved_runs_and_runtimes_and_needs_one_and_a_folder() {
+        let words = ["page", "--out", "d", "--results", "a", "--results", "b", "--runtime", "/x"];
+        let Ok(Request::Page(options)) = of(&words) else { panic!("no page") };
+        assert_eq!((options.results.len(), options.runtimes.len()), (2, 1));
+        assert!(of(&["page", "--out", "d"]).unwrap_err().contains("--results"));
+        assert!(of(&["page", "--results", "a"]).unwrap_err().contains("--out"));
     }
 }

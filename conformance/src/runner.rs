@@ -129,12 +129,13 @@ fn one(surroundings: &Surroundings<'_>, number: usize, case: &'static Case) -> O
     // A folder that cannot be removed is removed with the folder of the run, or reported there.
     fs::remove_dir_all(&folder).unwrap_or_default();
     let journal = findings.journal.clone();
+    let found = found(&findings);
     let target = &surroundings.target;
     let known = case.known_runc.filter(|_| target.is_runc_1_1());
     let (verdict, reason) = judge(findings, known, surroundings.options.must_run);
     let configs = if verdict == Verdict::Passed { Vec::new() } else { configs };
     let seconds = begin.elapsed().as_secs_f64();
-    Outcome { name: case.name, verdict, reason, journal, configs, seconds }
+    Outcome { name: case.name, verdict, reason, found, journal, configs, seconds }
 }
 
 /// How the configurations of a case differ from the suite's default, in the order of making.
@@ -155,6 +156,15 @@ fn configs_in(folder: &Path) -> Vec<serde_json::Value> {
         .filter_map(|text| serde_json::from_slice(&text).ok())
         .map(|config| bundle::difference(&bundle::default_config(), &config))
         .collect()
+}
+
+/// What was found wrong, before it is judged.
+fn found(findings: &Findings) -> String {
+    let stop = match &findings.stop {
+        Some(Stop::Fail(reason)) => Some(reason),
+        Some(Stop::Skip(_)) | None => None,
+    };
+    stop.into_iter().chain(&findings.leaks).cloned().collect::<Vec<_>>().join("\n")
 }
 
 /// What a finding means for this runtime.

@@ -121,7 +121,9 @@ fn details(case: &CaseResult) -> Value {
         return json!({ "verdict": case.verdict });
     }
     let journal: Vec<String> = case.journal.iter().map(|entry| cut(entry)).collect();
-    json!({ "verdict": case.verdict, "reason": cut(&case.reason), "journal": journal, "configs": case.configs })
+    let found = if case.found == case.reason { String::new() } else { cut(&case.found) };
+    json!({ "verdict": case.verdict, "reason": cut(&case.reason), "found": found,
+        "journal": journal, "configs": case.configs })
 }
 
 fn cut(text: &str) -> String {

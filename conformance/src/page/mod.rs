@@ -118,6 +118,7 @@ mod tests {
                 name: case.name.into(),
                 verdict: Verdict::Passed,
                 reason: String::new(),
+                found: String::new(),
                 seconds: 0.1,
                 journal: Vec::new(),
                 configs: Vec::new(),

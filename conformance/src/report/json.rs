@@ -28,6 +28,9 @@ pub(crate) struct CaseResult {
     pub(crate) verdict: Verdict,
     /// Why it failed, is known, or was skipped; empty when it passed.
     pub(crate) reason: String,
+    /// What was found wrong, also when the reason is a written one.
+    #[serde(default)]
+    pub(crate) found: String,
     /// How long it took.
     pub(crate) seconds: f64,
     /// The calls that were made, for what did not pass.
@@ -59,6 +62,7 @@ fn case(outcome: &Outcome) -> CaseResult {
         name: outcome.name.to_owned(),
         verdict: outcome.verdict,
         reason: outcome.reason.clone(),
+        found: outcome.found.clone(),
         seconds: outcome.seconds,
         journal: if passed { Vec::new() } else { outcome.journal.clone() },
         configs: outcome.configs.clone(),
@@ -83,6 +87,7 @@ mod tests {
         }
         assert_eq!(run["cases"][1]["journal"][0], every_verdict()[1].journal[0]);
         assert_eq!(run["cases"][1]["configs"][0]["process"]["cwd"], "/x");
+        assert_eq!(run["cases"][2]["found"], "got a, want b");
         assert_eq!(run["cases"][0]["journal"].as_array().map(Vec::len), Some(0));
     }
 }

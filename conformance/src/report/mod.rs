@@ -36,6 +36,8 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// One line: why it failed, is known, or was skipped.
     pub(crate) reason: String,
+    /// What was found wrong, also when the reason is a written one.
+    pub(crate) found: String,
     /// The calls that were made, for a failure.
     pub(crate) journal: Vec<String>,
     /// How the configurations differ from the suite's default, for what did not pass.
@@ -151,6 +153,7 @@ mod tests {
             name,
             verdict,
             reason: reason.into(),
+            found: if verdict == Verdict::Passed { String::new() } else { "got a, want b".into() },
             journal: vec!["runc state x\n  ... # -> exit 1".into(), "---".into()],
             configs: vec![serde_json::json!({ "process": { "cwd": "/x" } })],
             seconds: 0.5,
