@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::namespace::add;
+use super::resource::throttle_of;
 use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
 const PATH: &str = "OCI runtime-spec config-linux.md#cgroups-path";
@@ -272,7 +273,7 @@ fn place(controller: &str, leaf: &str) -> Result<(PathBuf, bool)> {
 }
 
 /// After create these files have these values.
-fn values(
+pub(super) fn values(
     lab: &Lab,
     resources: Value,
     controller: &str,
@@ -338,10 +339,11 @@ pub(super) fn set_or_refused(
     if done.code != Some(0) {
         return done.fails(1, word)?.refused().map(drop);
     }
-    let leaf = container.bundle.cgroup();
     let got: Vec<String> = cgroup::hierarchies()
         .iter()
-        .flat_map(|hierarchy| files.iter().map(|file| hierarchy.mount.join(&leaf).join(file)))
+        .flat_map(|hierarchy| {
+            files.iter().map(|file| hierarchy.mount.join(container.bundle.cgroup()).join(file))
+        })
         .filter_map(|file| Some(fs::read_to_string(file).ok()?.trim().to_owned()))
         .collect();
     ensure!(
@@ -354,29 +356,6 @@ pub(super) fn set_or_refused(
 fn weight(lab: &Lab) -> Result {
     let files = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight"];
     set_or_refused(lab, json!({ "blockIO": { "weight": 321 } }), &files, "321", "weight")
-}
-
-/// One throttle, by its property, its file of v1 and its word of v2.
-pub(super) fn throttle_of(lab: &Lab, property: &str, file: &str, word: &str) -> Result {
-    let device = fs::read_dir("/sys/block")?
-        .flatten()
-        .find_map(|entry| fs::read_to_string(entry.path().join("dev")).ok())
-        .unwrap_or_default();
-    let device = device.trim();
-    let Some((major, minor)) = device.split_once(':') else { return lacks("a block device") };
-    let number = |text: &str| text.parse::<i64>().ok();
-    let limit = json!([{ "major": number(major), "minor": number(minor), "rate": 1_048_576 }]);
-    let v2 = ["rbps", "wbps", "riops", "wiops"]
-        .map(|one| format!("{one}={}", if one == word { "1048576" } else { "max" }))
-        .join(" ");
-    let controller = if cgroup::v1("blkio", "").is_some() { "blkio" } else { "io" };
-    values(
-        lab,
-        json!({ "blockIO": { property: limit } }),
-        controller,
-        &[(file, &format!("{device} 1048576"))],
-        &[("io.max", &format!("{device} {v2}"))],
-    )
 }
 
 fn hugepages(lab: &Lab) -> Result {

@@ -1,9 +1,13 @@
 //! Properties of config-linux.md that are rarely used: other limits, and what must be refused.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
-use super::cgroup::{set_or_refused, throttle_of};
-use super::{Case, namespace, rootfs};
+use super::cgroup::{set_or_refused, values};
+use super::{Case, namespace, rootfs, user_namespace};
 use crate::harness::{Done, Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
 const RESOURCES: &str = "OCI runtime-spec config-linux.md#control-groups";
@@ -32,6 +36,36 @@ pub(super) const CASES: &[Case] = &[
             let limits = json!({ "network": { "priorities": [{ "name": "lo", "priority": 5 }] } });
             set_or_refused(lab, limits, &["net_prio.ifpriomap"], "lo 5", "priorities|net_prio")
         },
+    ),
+    Case::new(
+        "resource/unified-written",
+        "an entry of unified is in its file",
+        "OCI runtime-spec config-linux.md#unified",
+        |lab| {
+            if cgroup::v2("pids", "").is_none() {
+                return lacks("the controller pids on cgroup v2");
+            }
+            let limits = json!({ "unified": { "pids.max": "22" } });
+            values(lab, limits, "pids", &[], &[("pids.max", "22")])
+        },
+    ),
+    Case::new(
+        "resource/unified-unknown",
+        "an entry of unified for a controller that is not there is an error",
+        "OCI runtime-spec config-linux.md#unified MUST generate an error",
+        |lab| refused(lab, |linux| linux["resources"]["unified"] = json!({ "nonsense.max": "1" })),
+    ),
+    Case::new(
+        "resource/delete-keeps",
+        "delete leaves the bundle, the root file system and volumes alone",
+        "OCI runtime-spec runtime.md#delete MUST NOT (not created by the container)",
+        delete_keeps,
+    ),
+    Case::new(
+        "resource/rootfs-owner",
+        "a user namespace does not change who owns the root file system",
+        "OCI runtime-spec config-linux.md#user-namespace-mappings SHOULD NOT",
+        rootfs_owner,
     ),
     Case::new(
         "resource/cgroup-owner",
@@ -95,8 +129,53 @@ fn refused(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result {
     done.refused().map(drop)
 }
 
+/// Every file below, with its owner and its length.
+fn listing(folder: &Path) -> Result<BTreeMap<PathBuf, (u32, u32, u64)>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let one = std::fs::symlink_metadata(&path)?;
+            if one.is_dir() {
+                folders.push(path.clone());
+            }
+            let length = if one.is_file() { one.len() } else { 0 };
+            found.insert(path, (one.uid(), one.gid(), length));
+        }
+    }
+    Ok(found)
+}
+
+fn delete_keeps(lab: &Lab) -> Result {
+    let volume = lab.new_folder("volume")?;
+    std::fs::write(volume.join("file"), "kept")?;
+    let c = lab.container(lab.bundle(|config| {
+        config["process"]["args"] = json!(["/probe", "sleep"]);
+        rootfs::add(config, rootfs::bind(&volume, "/tmp", &["bind"]));
+    })?);
+    c.up_ready()?;
+    let (bundle, kept) = (listing(&c.bundle.folder)?, listing(&volume)?);
+    c.kill("KILL")?;
+    c.wait()?;
+    c.delete()?;
+    ensure!(bundle == listing(&c.bundle.folder)?, "delete changed the bundle");
+    ensure_eq!(listing(&volume)?, kept, "the volume after delete");
+    Ok(())
+}
+
+fn rootfs_owner(lab: &Lab) -> Result {
+    let bundle = user_namespace::bundle(lab, |_| {})?;
+    let (rootfs, before) = (bundle.rootfs(), listing(&bundle.rootfs())?);
+    lab.container(bundle).facts()?;
+    let after = listing(&rootfs)?;
+    for (path, one) in before {
+        ensure_eq!(after.get(&path), Some(&one), "uid, gid and length of {}", path.display());
+    }
+    Ok(())
+}
+
 fn cgroup_owner(lab: &Lab) -> Result {
-    use std::os::unix::fs::MetadataExt as _;
     if cgroup::v1("pids", "").is_none() {
         return lacks("cgroup v1");
     }
@@ -113,6 +192,29 @@ fn cgroup_owner(lab: &Lab) -> Result {
         ensure_eq!(std::fs::metadata(&path)?.uid(), 0, "owner of {}", path.display());
     }
     Ok(())
+}
+
+/// One throttle, by its property, its file of v1 and its word of v2.
+pub(super) fn throttle_of(lab: &Lab, property: &str, file: &str, word: &str) -> Result {
+    let device = std::fs::read_dir("/sys/block")?
+        .flatten()
+        .find_map(|entry| std::fs::read_to_string(entry.path().join("dev")).ok())
+        .unwrap_or_default();
+    let device = device.trim();
+    let Some((major, minor)) = device.split_once(':') else { return lacks("a block device") };
+    let number = |text: &str| text.parse::<i64>().ok();
+    let limit = json!([{ "major": number(major), "minor": number(minor), "rate": 1_048_576 }]);
+    let v2 = ["rbps", "wbps", "riops", "wiops"]
+        .map(|one| format!("{one}={}", if one == word { "1048576" } else { "max" }))
+        .join(" ");
+    let controller = if cgroup::v1("blkio", "").is_some() { "blkio" } else { "io" };
+    values(
+        lab,
+        json!({ "blockIO": { property: limit } }),
+        controller,
+        &[(file, &format!("{device} 1048576"))],
+        &[("io.max", &format!("{device} {v2}"))],
+    )
 }
 
 fn seccomp_trace(lab: &Lab) -> Result {

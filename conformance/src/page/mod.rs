@@ -101,7 +101,8 @@ fn intro(columns: &[Column]) -> String {
     format!(
         "{} rows of the OCI runtime specification 1.3.0 for Linux, proven by running containers on {}. \
          A row is proven when all of its cases passed, broken when one failed, and open when one was \
-         skipped because the host lacks something.",
+         skipped because the host lacks something. \
+         Cases ask for more than their row here and there: the words that managers match, and nothing left behind.",
         row::all().len(),
         hosts.join(" and "),
     )

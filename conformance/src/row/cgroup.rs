@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "rdma/limits" "rdma limits the handles and objects of a device." => unproven("needs a device with RDMA");
     }
     "config-linux.md#unified" {
-        Must "unified/written" "Each entry of unified is written to its file, known or not." => by(&["cgroup/unified"]);
-        Must "unified/no-controller" "An entry for a controller that is not there is an error." => by(&["cgroup/unified"]);
+        Must "unified/written" "Each entry of unified is written to its file, known or not." => by(&["resource/unified-written"]);
+        Must "unified/no-controller" "An entry for a controller that is not there is an error." => by(&["resource/unified-unknown"]);
     }
 };

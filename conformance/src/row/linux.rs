@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "config-linux.md#user-namespace-mappings" {
         Must "map/uid" "uidMappings are the map of the user namespace, range by range." => by(&["user/maps", "user/several-ranges", "user/identity"]);
         Must "map/gid" "gidMappings are the map of the user namespace, range by range." => by(&["user/maps", "user/several-ranges", "user/groups"]);
-        Should "map/owner" "The owners of the root file system are left alone." => by(&["user/files"]);
+        Should "map/owner" "The owners of the root file system are left alone." => by(&["resource/rootfs-owner"]);
         Must "map/required" "A new user namespace without maps is an error." => by(&["user/no-mapping"]);
     }
     "config-linux.md#offset-for-time-namespace" {
