@@ -5,7 +5,7 @@ use super::{Row, by, rows, unproven};
 pub(super) const ROWS: &[Row] = rows! {
     "config.md#specification-version" {
         Must "version/required" "A configuration without ociVersion, or with one that is no SemVer, breaks the specification and is refused." => unproven("runc and crun accept any string, and callers rely on old versions going through");
-        Must "version/compatible" "A configuration of an earlier 1.x version works." => by(&["lifecycle/statuses", "cli/spec"]);
+        Must "version/compatible" "A configuration of an earlier 1.x version works." => by(&["process/cwd", "process/args"]);
     }
     "config.md#root" {
         Must "root/required" "A configuration without root, or without a directory at root.path, is an error." => by(&["hostile/missing-fields"]);
