@@ -45,6 +45,7 @@ mod mask;
 mod namespace;
 mod network_device;
 mod notify;
+mod operation;
 mod option;
 mod pause;
 mod planted;
@@ -146,6 +147,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         seccomp_listener::CASES,
         feature::CASES,
         resource::CASES,
+        operation::CASES,
         seccomp_argument::CASES,
     ]
     .into_iter()

@@ -13,7 +13,7 @@ use crate::row::{self, Proof, Standing};
 
 const TEMPLATE: &str = include_str!("page.html");
 /// So much of one call is shown; the saved run has the rest.
-const LINE: usize = 450;
+const LINE: usize = 400;
 
 /// The whole page.
 pub(super) fn page(columns: &[Column]) -> serde_json::Result<String> {

@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "runtime.md#lifecycle" {
         Must "lifecycle/configured" "What config.json asks for is made, or create is an error." => by(&["hostile/bad-values", "rollback/failed-create"]);
-        Must "lifecycle/create-runs-nothing" "create does not run the program." => by(&["lifecycle/statuses"]);
+        Must "lifecycle/create-runs-nothing" "create does not run the program." => by(&["operation/statuses"]);
         Must "lifecycle/config-later" "A change of config.json after create changes nothing." => by(&["lifecycle/config-change-after-create"]);
         Must "lifecycle/hook-failure-create" "A failing prestart, createRuntime or createContainer hook is an error; the container is gone." => by(&["hook/failure-in-create", "hook/first-failure-ends", "hook/missing-program"]);
         Must "lifecycle/hook-failure-start" "A failing startContainer hook is an error, and the program never runs." => by(&["hook/start-container-failure"]);
@@ -32,55 +32,55 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "lifecycle/delete-undoes" "delete undoes what create has made." => by(&["cgroup/removed", "cgroup/sub-cgroups", "lifecycle/delete-then-reuse"]);
     }
     "runtime.md#scope-of-a-container" {
-        Must "lifecycle/same-caller" "Who creates a container can use every operation on it." => by(&["lifecycle/statuses", "lifecycle/kill-default", "lifecycle/delete-then-reuse"]);
+        Must "lifecycle/same-caller" "Who creates a container can use every operation on it." => by(&["operation/statuses", "lifecycle/kill-default", "lifecycle/delete-then-reuse"]);
     }
     "runtime.md#state" {
-        Must "state/oci-version" "The state has ociVersion." => by(&["lifecycle/state-fields"]);
-        Must "state/id" "The state has the id." => by(&["lifecycle/state-fields"]);
-        Must "state/id-unique" "An id is used once on a host." => by(&["lifecycle/duplicate-id"]);
+        Must "state/oci-version" "The state has ociVersion." => by(&["operation/state"]);
+        Must "state/id" "The state has the id." => by(&["operation/state"]);
+        Must "state/id-unique" "An id is used once on a host." => by(&["operation/id-in-use"]);
         Must "state/status-creating" "The status is creating while the container is made." => by(&["hook/state-of-runtime-hooks"]);
-        Must "state/status-created" "The status is created when create has ended." => by(&["lifecycle/statuses"]);
-        Must "state/status-running" "The status is running while the program runs." => by(&["lifecycle/statuses"]);
-        Must "state/status-stopped" "The status is stopped when the process has ended." => by(&["lifecycle/statuses", "lifecycle/state-stopped-pid"]);
+        Must "state/status-created" "The status is created when create has ended." => by(&["operation/statuses"]);
+        Must "state/status-running" "The status is running while the program runs." => by(&["operation/statuses"]);
+        Must "state/status-stopped" "The status is stopped when the process has ended." => by(&["operation/statuses", "lifecycle/state-stopped-pid"]);
         May "state/status-more" "Another status is for what these do not say, such as paused." => by(&["cli/pause-resume"]);
-        Must "state/pid" "The state has the pid as the runtime sees it, when there is a process." => by(&["lifecycle/state-fields"]);
+        Must "state/pid" "The state has the pid as the runtime sees it, when there is a process." => by(&["operation/state"]);
         Must "state/pid-in-hooks" "The state that a hook gets has the pid as the hook sees it." => by(&["hook/state-of-container-hooks"]);
-        Must "state/bundle" "The state has the absolute path of the bundle." => by(&["lifecycle/state-fields", "cli/bundle-is-cwd"]);
-        Must "state/annotations" "The state has the annotations." => by(&["lifecycle/state-fields"]);
+        Must "state/bundle" "The state has the absolute path of the bundle." => by(&["operation/state", "cli/bundle-is-cwd"]);
+        Must "state/annotations" "The state has the annotations." => by(&["operation/state"]);
     }
     "runtime.md#errors" {
         Must "error/nothing-changed" "After an error everything is as if nothing had been tried." => by(&["rollback/failed-create", "update/all-or-nothing", "netdev/back"]);
         Must "error/killed" "A runtime that was killed leaves nothing that delete cannot remove." => by(&["rollback/killed-create", "rollback/killed-create-mapped", "rollback/killed-create-processes", "rollback/killed-start", "rollback/killed-delete"]);
     }
     "runtime.md#query-state" {
-        Must "state/no-id" "state without an id is an error." => by(&["cli/argument-count"]);
-        Must "state/unknown" "state of an unknown container is an error." => by(&["lifecycle/unknown-id"]);
+        Must "state/no-id" "state without an id is an error." => by(&["operation/no-id"]);
+        Must "state/unknown" "state of an unknown container is an error." => by(&["operation/unknown-id"]);
     }
     "runtime.md#create" {
-        Must "create/no-id" "create without an id is an error." => by(&["cli/argument-count"]);
+        Must "create/no-id" "create without an id is an error." => by(&["operation/no-id"]);
         Must "create/no-bundle" "create without a usable bundle is an error." => by(&["hostile/no-config"]);
-        Must "create/id-used" "create with an id in use is an error, and no harm to its container." => by(&["lifecycle/duplicate-id"]);
+        Must "create/id-used" "create with an id in use is an error, and no harm to its container." => by(&["operation/id-in-use"]);
         Must "create/id-invalid" "create with an invalid id is an error." => by(&["lifecycle/invalid-ids", "hostile/id-with-slash"]);
-        Must "create/process-later" "Everything but the process is set up; the process is in start's time." => by(&["lifecycle/statuses", "hook/order"]);
+        Must "create/process-later" "Everything but the process is set up; the process is in start's time." => by(&["operation/statuses", "hook/order"]);
     }
     "runtime.md#start" {
-        Must "start/no-id" "start without an id is an error." => by(&["cli/argument-count"]);
-        Must "start/unknown" "start of an unknown container is an error." => by(&["lifecycle/unknown-id"]);
-        Must "start/not-created" "start of a container that is not created is an error and changes nothing." => by(&["lifecycle/start-twice", "lifecycle/start-stopped"]);
-        Must "start/runs" "start runs the program." => by(&["lifecycle/statuses"]);
+        Must "start/no-id" "start without an id is an error." => by(&["operation/no-id"]);
+        Must "start/unknown" "start of an unknown container is an error." => by(&["operation/unknown-id"]);
+        Must "start/not-created" "start of a container that is not created is an error and changes nothing." => by(&["operation/start-again"]);
+        Must "start/runs" "start runs the program." => by(&["operation/statuses"]);
         Must "start/process-unset" "start without process is an error." => unproven("create is refused without process by runc and crun already, as callers expect");
     }
     "runtime.md#kill" {
-        Must "kill/no-id" "kill without an id is an error." => by(&["cli/argument-count"]);
-        Must "kill/unknown" "kill of an unknown container is an error." => by(&["lifecycle/unknown-id"]);
+        Must "kill/no-id" "kill without an id is an error." => by(&["operation/no-id"]);
+        Must "kill/unknown" "kill of an unknown container is an error." => by(&["operation/unknown-id"]);
         Must "kill/signal" "kill sends the signal to the process." => by(&["lifecycle/kill-default", "lifecycle/kill-names"]);
         Must "kill/created" "A created container can be killed." => by(&["lifecycle/kill-created"]);
-        Must "kill/stopped" "kill of a stopped container is an error." => by(&["lifecycle/kill-stopped"]);
+        Must "kill/stopped" "kill of a stopped container is an error." => by(&["operation/kill-stopped"]);
     }
     "runtime.md#delete" {
-        Must "delete/no-id" "delete without an id is an error." => by(&["cli/argument-count"]);
-        Must "delete/unknown" "delete of an unknown container is an error." => by(&["lifecycle/unknown-id"]);
-        Must "delete/running" "delete of a container that is not stopped is an error and changes nothing." => by(&["lifecycle/delete-running"]);
+        Must "delete/no-id" "delete without an id is an error." => by(&["operation/no-id"]);
+        Must "delete/unknown" "delete of an unknown container is an error." => by(&["operation/unknown-id"]);
+        Must "delete/running" "delete of a container that is not stopped is an error and changes nothing." => by(&["operation/delete-running"]);
         Must "delete/created" "delete of a created container is an error." => unproven("runc and crun delete it, and containerd and Podman rely on that: case lifecycle/delete-created insists on it");
         Must "delete/resources" "delete removes what create has made." => by(&["cgroup/removed", "cgroup/sub-cgroups"]);
         Must "delete/not-ours" "delete leaves alone what create has not made." => by(&["resource/delete-keeps"]);

@@ -5,7 +5,7 @@ use super::{Row, by, rows, unproven};
 pub(super) const ROWS: &[Row] = rows! {
     "config.md#specification-version" {
         Must "version/required" "A configuration without ociVersion, or with one that is no SemVer, breaks the specification and is refused." => unproven("runc and crun accept any string, and callers rely on old versions going through");
-        Must "version/compatible" "A configuration of an earlier 1.x version works." => by(&["process/cwd", "process/args"]);
+        Must "version/compatible" "A configuration of an earlier 1.x version works." => by(&["process/args", "operation/statuses"]);
     }
     "config.md#root" {
         Must "root/required" "A configuration without root, or without a directory at root.path, is an error." => by(&["hostile/missing-fields"]);
@@ -77,8 +77,8 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "config/other-platforms" "What is written for other platforms does not disturb." => by(&["config/other-platforms"]);
     }
     "config.md#annotations" {
-        Must "annotations/unknown" "An annotation that the runtime does not know is no error." => by(&["lifecycle/state-fields"]);
-        Must "annotations/absent" "Without annotations there is no error." => by(&["lifecycle/statuses"]);
+        Must "annotations/unknown" "An annotation that the runtime does not know is no error." => by(&["operation/state"]);
+        Must "annotations/absent" "Without annotations there is no error." => by(&["operation/statuses"]);
     }
     "config.md#extensibility" {
         Must "config/unknown-properties" "Properties that the runtime does not know are ignored." => by(&["hostile/unknown-properties"]);
