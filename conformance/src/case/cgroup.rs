@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::namespace::add;
-use super::resource::throttle_of;
 use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
 const PATH: &str = "OCI runtime-spec config-linux.md#cgroups-path";
@@ -132,9 +131,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new("cgroup/pids-in-force", "fork fails at the limit", RESOURCES, pids_in_force),
     Case::new("cgroup/oom", "a workload beyond its memory dies: 137", RESOURCES, oom),
     Case::new("cgroup/block-weight", "blockIO.weight is set or is an error", RESOURCES, weight),
-    Case::new("cgroup/block-throttle", "blockIO.throttleReadBpsDevice", RESOURCES, |lab| {
-        throttle_of(lab, "throttleReadBpsDevice", "blkio.throttle.read_bps_device", "rbps")
-    }),
+    Case::new("cgroup/block-throttle", "blockIO.throttle*Device", RESOURCES, throttle),
     Case::new("cgroup/hugepages", "hugepageLimits is set or is an error", RESOURCES, hugepages)
         .known(IGNORED),
     Case::new("cgroup/network-class", "network.classID is set or is an error", RESOURCES, class)
@@ -339,23 +336,44 @@ pub(super) fn set_or_refused(
     if done.code != Some(0) {
         return done.fails(1, word)?.refused().map(drop);
     }
+    let leaf = container.bundle.cgroup();
     let got: Vec<String> = cgroup::hierarchies()
         .iter()
-        .flat_map(|hierarchy| {
-            files.iter().map(|file| hierarchy.mount.join(container.bundle.cgroup()).join(file))
-        })
+        .flat_map(|hierarchy| files.iter().map(|file| hierarchy.mount.join(&leaf).join(file)))
         .filter_map(|file| Some(fs::read_to_string(file).ok()?.trim().to_owned()))
         .collect();
-    ensure!(
-        got.iter().any(|text| text.lines().any(|line| line == want)),
-        "{files:?}: got {got:?}, want {want:?}"
-    );
+    ensure!(got.iter().any(|all| all.lines().any(|l| l == want)), "{files:?}: {got:?}, not {want}");
     Ok(())
 }
 
 fn weight(lab: &Lab) -> Result {
     let files = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight"];
     set_or_refused(lab, json!({ "blockIO": { "weight": 321 } }), &files, "321", "weight")
+}
+
+fn throttle(lab: &Lab) -> Result {
+    let device = fs::read_dir("/sys/block")?
+        .flatten()
+        .find_map(|entry| fs::read_to_string(entry.path().join("dev")).ok());
+    let Some(device) = device else { return lacks("a block device") };
+    let device = device.trim();
+    let Some((major, minor)) = device.split_once(':') else { return lacks("a block device") };
+    let number = |text: &str| text.parse::<i64>().unwrap_or(-1);
+    let limit = json!([{ "major": number(major), "minor": number(minor), "rate": 1_048_576 }]);
+    let v1 = format!("{device} 1048576");
+    let controller = if cgroup::v1("blkio", "").is_some() { "blkio" } else { "io" };
+    for (property, file, v2) in [
+        ("throttleReadBpsDevice", "read_bps", "rbps=1048576 wbps=max riops=max wiops=max"),
+        ("throttleWriteBpsDevice", "write_bps", "rbps=max wbps=1048576 riops=max wiops=max"),
+        ("throttleReadIOPSDevice", "read_iops", "rbps=max wbps=max riops=1048576 wiops=max"),
+        ("throttleWriteIOPSDevice", "write_iops", "rbps=max wbps=max riops=max wiops=1048576"),
+    ] {
+        let file = format!("blkio.throttle.{file}_device");
+        let v2 = format!("{device} {v2}");
+        let limits = json!({ "blockIO": { property: limit } });
+        values(lab, limits, controller, &[(&file, &v1)], &[("io.max", &v2)])?;
+    }
+    Ok(())
 }
 
 fn hugepages(lab: &Lab) -> Result {

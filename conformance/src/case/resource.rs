@@ -19,16 +19,6 @@ pub(super) const CASES: &[Case] = &[
         set_or_refused(lab, limits, &["memory.oom_control"], shown, "disableOOMKiller|oom")
     }),
     Case::new(
-        "resource/block-throttle",
-        "the other three throttles of a device",
-        RESOURCES,
-        |lab| {
-            throttle_of(lab, "throttleWriteBpsDevice", "blkio.throttle.write_bps_device", "wbps")?;
-            throttle_of(lab, "throttleReadIOPSDevice", "blkio.throttle.read_iops_device", "riops")?;
-            throttle_of(lab, "throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops")
-        },
-    ),
-    Case::new(
         "resource/network-priority",
         "network.priorities is set or is an error",
         RESOURCES,
@@ -192,29 +182,6 @@ fn cgroup_owner(lab: &Lab) -> Result {
         ensure_eq!(std::fs::metadata(&path)?.uid(), 0, "owner of {}", path.display());
     }
     Ok(())
-}
-
-/// One throttle, by its property, its file of v1 and its word of v2.
-pub(super) fn throttle_of(lab: &Lab, property: &str, file: &str, word: &str) -> Result {
-    let device = std::fs::read_dir("/sys/block")?
-        .flatten()
-        .find_map(|entry| std::fs::read_to_string(entry.path().join("dev")).ok())
-        .unwrap_or_default();
-    let device = device.trim();
-    let Some((major, minor)) = device.split_once(':') else { return lacks("a block device") };
-    let number = |text: &str| text.parse::<i64>().ok();
-    let limit = json!([{ "major": number(major), "minor": number(minor), "rate": 1_048_576 }]);
-    let v2 = ["rbps", "wbps", "riops", "wiops"]
-        .map(|one| format!("{one}={}", if one == word { "1048576" } else { "max" }))
-        .join(" ");
-    let controller = if cgroup::v1("blkio", "").is_some() { "blkio" } else { "io" };
-    values(
-        lab,
-        json!({ "blockIO": { property: limit } }),
-        controller,
-        &[(file, &format!("{device} 1048576"))],
-        &[("io.max", &format!("{device} {v2}"))],
-    )
 }
 
 fn seccomp_trace(lab: &Lab) -> Result {

@@ -48,9 +48,9 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "block/leaf-weight" "leafWeight is the weight against cgroups below." => unproven("kernels since 5.0 have no scheduler that knows it");
         Must "block/weight-device" "weightDevice is the weight for a device." => unproven("needs a disk with the BFQ scheduler");
         Must "block/read-bps" "throttleReadBpsDevice limits bytes read." => by(&["cgroup/block-throttle"]);
-        Must "block/write-bps" "throttleWriteBpsDevice limits bytes written." => by(&["resource/block-throttle"]);
-        Must "block/read-iops" "throttleReadIOPSDevice limits reads." => by(&["resource/block-throttle"]);
-        Must "block/write-iops" "throttleWriteIOPSDevice limits writes." => by(&["resource/block-throttle"]);
+        Must "block/write-bps" "throttleWriteBpsDevice limits bytes written." => by(&["cgroup/block-throttle"]);
+        Must "block/read-iops" "throttleReadIOPSDevice limits reads." => by(&["cgroup/block-throttle"]);
+        Must "block/write-iops" "throttleWriteIOPSDevice limits writes." => by(&["cgroup/block-throttle"]);
     }
     "config-linux.md#huge-page-limits" {
         Must "hugepage/limit" "hugepageLimits are the limits of each size, or an error where the kernel has none." => by(&["cgroup/hugepages"]);
