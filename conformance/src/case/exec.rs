@@ -30,6 +30,12 @@ pub(super) const CASES: &[Case] = &[
     Case::new("exec/exit-code", "its exit code, or 128 and the signal", CODES, exit_code),
     Case::new("exec/missing", "no program: 255, the known words, no pid file", CODES, missing),
     Case::new("exec/not-executable", "a file without x: 255", CODES, not_executable),
+    Case::new(
+        "exec/late-word",
+        "an exec that fails early leaves no process, whoever of its helpers is slow",
+        CODES,
+        late_word,
+    ),
     Case::new("exec/stopped", "a stopped container takes none", CODES, stopped),
     Case::new("exec/unknown", "an unknown container: 255", CODES, unknown),
     Case::new("exec/created", "a container that was not started takes one", MANUAL, created),
@@ -214,6 +220,26 @@ fn not_executable(lab: &Lab) -> Result {
     let container = lab.container(bundle);
     container.up_ready()?;
     exec(lab, &container, &[], &["/plain"]).run()?.fails(255, "permission denied").map(drop)
+}
+
+/// Whatever passes a descriptor is slow: where a process is made in two steps, the second may fail before the first
+/// has told of it.
+fn late_word(lab: &Lab) -> Result {
+    lab.needs("/usr/bin/strace", "strace")?;
+    let bundle = lab.bundle(|config| config["process"]["args"] = json!(["/probe", "sleep"]))?;
+    fs::write(bundle.rootfs().join("plain"), "text")?;
+    let container = lab.container(bundle);
+    container.up_ready()?;
+    let slow = ["/usr/bin/strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=sendmsg"];
+    let slow = [&slow[..], &["-e", "inject=sendmsg:delay_enter=300000"]].concat();
+    let call = exec(lab, &container, &[], &["/plain"]).wrap(slow.clone());
+    call.run()?.fails(255, "permission denied")?;
+    let call = exec(lab, &container, &[], &["/probe", "exit", "6"]).wrap(slow);
+    ensure_eq!(call.run()?.code, Some(6), "exit code");
+    // A process that nobody has waited for would keep the first one of the namespace from ending.
+    container.kill("KILL")?;
+    container.wait_ended()?;
+    container.delete()?.ok().map(drop)
 }
 
 fn stopped(lab: &Lab) -> Result {

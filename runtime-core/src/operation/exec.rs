@@ -198,6 +198,7 @@ fn run<'a>(
         trees: Vec::new(),
         root: root.as_ref().map_or(-1, number),
     };
+    let second_clone = plan.namespaces & Kind::Pid.flag() != 0;
     let work = Work::Exec(plan);
     let stubbed = born((record, init, options), &work, &cgroups, &theirs, fds)?;
     // Only the new process may hold its end, or its death would not end the link.
@@ -209,7 +210,7 @@ fn run<'a>(
     let runs = stubbed.wait_for_program();
     drop(stubbed);
     runs?;
-    serve::until_executed(&mut child, record, id, undo)?;
+    serve::until_executed(&mut child, record, id, second_clone, undo)?;
     // The kernel ends every process of a pid namespace with its init: this one had no time to say so.
     if serve::was_killed(&child.pidfd) && has_ended(init) {
         return Err(stopped());

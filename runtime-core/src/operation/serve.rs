@@ -1,5 +1,6 @@
 //! Listening to init: what it needs from the caller between its birth and its workload.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
@@ -12,7 +13,7 @@ use crate::cgroup::CgroupRecord;
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::hook;
 use crate::id::ContainerId;
-use crate::link::{Link, report};
+use crate::link::{Link, Message, report};
 use crate::namespace::device;
 use crate::plan::CreatePlan;
 use crate::store::record::Record;
@@ -116,6 +117,37 @@ pub(crate) fn reap(pidfd: &OwnedFd) -> Result<Option<Exit>> {
     }
 }
 
+/// Hears a process that may be cloned a second time: the new one may speak before the first has told of it, and what
+/// it says is its own only when it is known.
+struct Ears {
+    /// The second clone is still to be told of.
+    waiting: bool,
+    early: VecDeque<Message>,
+}
+
+impl Ears {
+    fn new(second_clone: bool) -> Self {
+        Self { waiting: second_clone, early: VecDeque::new() }
+    }
+
+    fn next(&mut self, link: &Link) -> Result<Message> {
+        while self.waiting {
+            let message = link.receive()?;
+            match message.kind {
+                Some(ToCaller::Joined) => {
+                    self.waiting = false;
+                    return Ok(message);
+                }
+                // Whoever was to tell of it has ended.
+                None => self.waiting = false,
+                Some(_) => {}
+            }
+            self.early.push_back(message);
+        }
+        self.early.pop_front().map_or_else(|| link.receive(), Ok)
+    }
+}
+
 /// Serves init until it has done all that `create` promises.
 pub(crate) fn until_ready<'a>(
     child: &mut Child,
@@ -124,8 +156,9 @@ pub(crate) fn until_ready<'a>(
     record: &Record,
     undo: &mut Undo<'a>,
 ) -> Result<()> {
+    let mut ears = Ears::new(plan.init.namespaces.second_clone.is_some());
     loop {
-        let message = child.link.receive()?;
+        let message = ears.next(&child.link)?;
         match (message.kind, message.fd) {
             (Some(ToCaller::Joined), Some(pidfd)) => {
                 adopt(child, pidfd, undo)?;
@@ -225,11 +258,13 @@ pub(crate) fn until_executed(
     child: &mut Child,
     record: &Record,
     id: &ContainerId,
+    second_clone: bool,
     undo: &mut Undo<'_>,
 ) -> Result<()> {
     let mut told = false;
+    let mut ears = Ears::new(second_clone);
     loop {
-        let message = child.link.receive()?;
+        let message = ears.next(&child.link)?;
         match (message.kind, message.fd) {
             (Some(ToCaller::Joined), Some(pidfd)) => adopt(child, pidfd, undo)?,
             (Some(ToCaller::Ready), _) => {
