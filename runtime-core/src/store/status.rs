@@ -61,7 +61,8 @@ pub(crate) fn of(entry: &Entry, record: Option<&Record>) -> Result<(Status, Opti
 pub(crate) fn open(process: Process) -> Result<Option<OwnedFd>> {
     let Some(pid) = Pid::from_raw(process.pid) else { return Ok(None) };
     let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        // The second from a process that is just being reaped, or from a thread that has the number now.
+        Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => return Ok(None),
         other => other.call(|| format!("pidfd_open({})", process.pid))?,
     };
     // Read after the descriptor is open: as long as it is, the number cannot go to another process unseen.
