@@ -141,6 +141,20 @@ fn a_criu_that_talks_nonsense_is_ended() {
 }
 
 #[test]
+fn a_criu_that_cannot_start_says_so() {
+    let Some(lab) = teu("cannot") else { return };
+    lab.start();
+    let images = lab.file("images");
+    let args = ["--criu", "/bin/false", "checkpoint", "--image-path", images.to_str().unwrap()];
+    // It ends before it is asked, or after, as the two processes happen to run.
+    for _ in 0..20 {
+        let said = lab.run(&[&args[..], &[&lab.id]].concat()).refused();
+        assert!(said.contains("criu failed: it ended without an answer, with status 1"), "{said}");
+    }
+    assert_eq!(lab.ask("x"), "1");
+}
+
+#[test]
 fn errors_say_what_criu_found() {
     let Some(lab) = teu("says") else { return };
     let output = std::fs::File::create(lab.file("output")).unwrap();

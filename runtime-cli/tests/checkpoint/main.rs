@@ -14,7 +14,7 @@ use std::io::{BufRead as _, BufReader, IoSliceMut, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::json;
@@ -200,7 +200,12 @@ fn in_the_foreground() {
         lab.tell("end");
         let out = restore.wait_with_output().unwrap();
         // Its pipes are those of this command, and so is its exit code.
-        assert_eq!((out.status.code(), out.stdout.as_slice()), (Some(7), &b"2\n"[..]), "{out:?}");
+        assert_eq!(
+            (out.status.code(), out.stdout.as_slice()),
+            (Some(7), &b"2\n"[..]),
+            "{} {out:?}",
+            lab.id
+        );
         assert!(!lab.exists() && !lab.has_cgroup());
     }
 }

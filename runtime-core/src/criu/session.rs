@@ -137,8 +137,12 @@ impl Session {
             &mut nothing,
             SendFlags::NOSIGNAL,
         )
-        .call(|| format!("{}: sendmsg", super::FAILED))
         .map(drop)
+        .or_else(|error| match error {
+            // One that ended before it was asked has a status that says more.
+            rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET => Err(self.died()?),
+            other => Err(other).call(|| format!("{}: sendmsg", super::FAILED)),
+        })
     }
 
     /// The next message; none when criu has ended. Its end of the socket may live on, in a process that it has made.
