@@ -17,6 +17,8 @@ usage: conformance [run] --runtime PATH [options]
   --filter SUBSTR     only cases whose name contains it (may be repeated: any matches)
   --format FORMAT     text (default), tap, junit or json
   --output FILE       write the report there instead of standard output
+  --any-words         a refusal counts in whatever words and with whatever exit status: what
+                      the specification demands, without what the managers of runc match
   --must-run          a skipped case counts as failed
   --jobs N            cases at the same time (default 1)
   --out DIR           where `page` writes compatibility.md and compatibility.html
@@ -52,6 +54,8 @@ pub(crate) struct RunOptions {
     pub(crate) format: Format,
     /// Where the report goes; standard output when absent.
     pub(crate) output: Option<PathBuf>,
+    /// A refusal counts, whatever it says.
+    pub(crate) any_words: bool,
     /// A skip counts as a failure.
     pub(crate) must_run: bool,
     /// Cases at the same time.
@@ -108,6 +112,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         filters: Vec::new(),
         format: Format::Text,
         output: None,
+        any_words: false,
         must_run: false,
         jobs: 1,
     };
@@ -124,6 +129,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("runtime-arg") => options.runtime_args.push(text(&mut parser)?),
             Long("filter") => options.filters.push(text(&mut parser)?),
             Long("output") => options.output = Some(value(&mut parser)?.into()),
+            Long("any-words") => options.any_words = true,
             Long("must-run") => options.must_run = true,
             Long("format") => {
                 options.format = match text(&mut parser)?.as_str() {

@@ -39,6 +39,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<bool, Box<dyn std::error::Erro
         path: fs::canonicalize(&options.runtime)
             .map_err(|error| format!("--runtime {}: {error}", options.runtime.display()))?,
         args: options.runtime_args.clone(),
+        any_words: options.any_words,
         version: String::new(),
     };
     let target = Target { version: version_of(&target)?, ..target };
@@ -132,6 +133,9 @@ fn one(surroundings: &Surroundings<'_>, number: usize, case: &'static Case) -> O
     let found = found(&findings);
     let target = &surroundings.target;
     let known = case.known_runc.filter(|_| target.is_runc_1_1());
+    // The reasons were written for runc's words, too: a pass without them makes none of them stale.
+    let passed = findings.stop.is_none() && findings.leaks.is_empty();
+    let known = known.filter(|_| !(passed && target.any_words));
     let (verdict, reason) = judge(findings, known, surroundings.options.must_run);
     let configs = if verdict == Verdict::Passed { Vec::new() } else { configs };
     let seconds = begin.elapsed().as_secs_f64();

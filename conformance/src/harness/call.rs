@@ -55,6 +55,7 @@ pub(crate) struct Done {
     pub(crate) stdout_file: PathBuf,
     /// The command, for messages.
     line: String,
+    any_words: bool,
 }
 
 impl<'l> Call<'l> {
@@ -192,6 +193,7 @@ impl Running<'_> {
             stderr: read_lossy(&self.errors)?,
             stdout_file: self.output,
             line: self.line,
+            any_words: self.lab.target.any_words,
         };
         self.lab.note(format!(
             "  -> {} stdout {:?} stderr {:?}",
@@ -216,8 +218,12 @@ impl Done {
         Ok(self)
     }
 
-    /// Insists on this exit status and on a phrase in standard error; `a|b` means either.
+    /// Insists on this exit status and on a phrase in standard error; `a|b` means either. With `--any-words`
+    /// a refusal is enough.
     pub(crate) fn fails(self, code: i32, phrase: &str) -> Result<Self> {
+        if self.any_words {
+            return self.refused();
+        }
         ensure!(
             self.code == Some(code),
             "`{}` must exit with {code}, but: {}: {}",

@@ -15,6 +15,8 @@ pub(crate) struct Target {
     pub(crate) path: PathBuf,
     /// Global arguments of every call.
     pub(crate) args: Vec<String>,
+    /// A refusal counts, whatever it says.
+    pub(crate) any_words: bool,
     /// First line of `--version`.
     pub(crate) version: String,
 }

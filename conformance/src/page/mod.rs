@@ -70,6 +70,7 @@ pub(crate) fn write(options: &PageOptions) -> Result<(), Box<dyn Error>> {
             filters: Vec::new(),
             format: Format::Json,
             output: Some(output.clone()),
+            any_words: true,
             must_run: false,
             jobs: options.jobs,
         })?;
@@ -102,7 +103,8 @@ fn intro(columns: &[Column]) -> String {
         "{} rows of the OCI runtime specification 1.3.0 for Linux, proven by running containers on {}. \
          A row is proven when all of its cases passed, broken when one failed, and open when one was \
          skipped because the host lacks something. \
-         Cases ask for more than their row here and there: the words that managers match, and nothing left behind.",
+         Refusals count in whatever words a runtime has; cases ask for more than their row here and there, above all \
+         that nothing is left behind.",
         row::all().len(),
         hosts.join(" and "),
     )
