@@ -14,7 +14,7 @@ use std::io::{BufRead as _, BufReader, IoSliceMut, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::json;
@@ -180,34 +180,51 @@ fn in_a_network_namespace_that_was_there() {
 #[test]
 fn in_the_foreground() {
     for lab in labs("fore") {
-        let bundle = lab.file("bundle");
-        let mut run = lab.command(&["run", "--bundle", bundle.to_str().unwrap(), &lab.id]);
-        let run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut run = run.spawn().unwrap();
-        let mut stdout = BufReader::new(run.stdout.take().unwrap());
-        let mut line = String::new();
-        assert_eq!(lab.ask("x"), "1");
-        stdout.read_line(&mut line).unwrap();
-        assert_eq!(line, "1\n");
-        lab.checkpoint(&[]).ok();
-        run.wait().unwrap();
-
-        let args = lab.restore_args(&[]);
-        let mut restore = lab.command(&args.iter().map(String::as_str).collect::<Vec<_>>());
-        let restore = restore.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let restore = restore.spawn().unwrap();
-        assert_eq!(lab.ask("x"), "2");
-        lab.tell("end");
-        let out = restore.wait_with_output().unwrap();
-        // Its pipes are those of this command, and so is its exit code.
-        assert_eq!(
-            (out.status.code(), out.stdout.as_slice()),
-            (Some(7), &b"2\n"[..]),
-            "{} {out:?}",
-            lab.id
-        );
-        assert!(!lab.exists() && !lab.has_cgroup());
+        goes_on_in_the_foreground(&lab);
     }
+}
+
+/// A shell has its own streams elsewhere while it does something with those of others.
+#[test]
+fn in_the_foreground_with_streams_elsewhere() {
+    for lab in labs("moved") {
+        lab.edit(|spec| {
+            let script = spec["process"]["args"][2].as_str().unwrap();
+            let script = script.replace("echo $n;", "echo $n >&5;");
+            spec["process"]["args"][2] = format!("exec 5>&1 >/dev/null; {script}").into();
+        });
+        goes_on_in_the_foreground(&lab);
+    }
+}
+
+fn goes_on_in_the_foreground(lab: &Lab) {
+    let bundle = lab.file("bundle");
+    let mut run = lab.command(&["run", "--bundle", bundle.to_str().unwrap(), &lab.id]);
+    let run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = run.spawn().unwrap();
+    let mut stdout = BufReader::new(run.stdout.take().unwrap());
+    let mut line = String::new();
+    assert_eq!(lab.ask("x"), "1");
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "1\n");
+    lab.checkpoint(&[]).ok();
+    run.wait().unwrap();
+
+    let args = lab.restore_args(&[]);
+    let mut restore = lab.command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let restore = restore.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let restore = restore.spawn().unwrap();
+    assert_eq!(lab.ask("x"), "2");
+    lab.tell("end");
+    let out = restore.wait_with_output().unwrap();
+    // Its pipes are those of this command, and so is its exit code.
+    assert_eq!(
+        (out.status.code(), out.stdout.as_slice()),
+        (Some(7), &b"2\n"[..]),
+        "{} {out:?}",
+        lab.id
+    );
+    assert!(!lab.exists() && !lab.has_cgroup());
 }
 
 fn master(listener: &UnixListener) -> OwnedFd {

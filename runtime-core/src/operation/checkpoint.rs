@@ -201,7 +201,7 @@ fn request(
     let bound = plan.bound().into_iter().map(|(inside, _)| (inside.clone(), inside));
     let masked = masked_files(plan, pid)?.into_iter().map(|path| (path, "/dev/null".to_owned()));
     opts.ext_mnt = bound.chain(masked).map(|(key, val)| Pair { key, val }).collect();
-    write_descriptors(images, pid)?;
+    write_descriptors(images, record, pid)?;
     Ok(Request { kind: Kind::Dump as i32, opts: Some(opts), ..Request::default() })
 }
 
@@ -248,10 +248,14 @@ fn masked_files(plan: &CreatePlan, pid: i32) -> Result<Vec<String>> {
     Ok(files.map(|path| format!("/{path}")).collect())
 }
 
-/// What the standard streams are, for `restore` to put others in their place.
-fn write_descriptors(images: &Images, pid: i32) -> Result<()> {
+/// What the standard streams are, for `restore` to put others in their place: those that the container was given,
+/// though a shell may have them elsewhere for the moment.
+fn write_descriptors(images: &Images, record: &Record, pid: i32) -> Result<()> {
     let names = (0..3)
         .map(|number| {
+            if let Some(pipe) = record.pipes.get(number).filter(|pipe| !pipe.is_empty()) {
+                return pipe.clone();
+            }
             let path = format!("/proc/{pid}/fd/{number}");
             // A closed one has no name.
             let name = std::fs::read_link(path).unwrap_or_default();

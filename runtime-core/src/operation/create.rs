@@ -238,6 +238,11 @@ pub(crate) fn first_record(
         init: None,
         cgroup,
         shared_pid: plan.init.namespaces.shared_pid,
+        pipes: if plan.init.process.terminal.is_some() {
+            Vec::new()
+        } else {
+            handed::pipes(&options.stdio)
+        },
         no_new_keyring: options.no_new_keyring,
         poststart: plan.hooks.poststart.clone(),
         poststop: plan.hooks.poststop.clone(),

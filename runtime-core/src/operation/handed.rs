@@ -5,6 +5,7 @@ use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FileType;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
 };
@@ -48,6 +49,26 @@ pub(crate) fn stdio(stdio: &Stdio) -> Result<Option<[OwnedFd; 3]>> {
             Ok(Some([copy(&null)?, copy(&null)?, null]))
         }
     }
+}
+
+/// Those of the standard streams that are pipes, as /proc/PID/fd names them (`pipe:[4026]`); an empty name for one
+/// that is something else, or closed.
+pub(crate) fn pipes(stdio: &Stdio) -> Vec<String> {
+    let streams = match stdio {
+        Stdio::Inherit => {
+            [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]
+        }
+        Stdio::Descriptors(given) => given.each_ref().map(AsFd::as_fd),
+        Stdio::Null => return Vec::new(),
+    };
+    let name = |stream: BorrowedFd<'_>| match rustix::fs::fstat(stream) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo => {
+            format!("pipe:[{}]", stat.st_ino)
+        }
+        _ => String::new(),
+    };
+    let names = streams.map(name);
+    if names.iter().all(String::is_empty) { Vec::new() } else { names.into() }
 }
 
 /// The socket that the master of a terminal is sent over.

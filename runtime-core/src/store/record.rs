@@ -59,6 +59,10 @@ pub(crate) struct Record {
     pub cgroup: CgroupRecord,
     /// The pid namespace is not the container's own: the kernel does not end the others with init.
     pub shared_pid: bool,
+    /// Which of the standard streams that it was given are pipes, for `checkpoint`: where the workload has them may
+    /// change from one moment to the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pipes: Vec<String>,
     /// `--no-new-keyring`, which `exec` follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_new_keyring: bool,
