@@ -33,6 +33,7 @@ mod config;
 mod device;
 mod events;
 mod exec;
+mod exec_affinity;
 mod exec_process;
 mod feature;
 mod hook;
@@ -114,6 +115,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         signal::CASES,
         cli::CASES,
         exec::CASES,
+        exec_affinity::CASES,
         exec_process::CASES,
         pause::CASES,
         update::CASES,

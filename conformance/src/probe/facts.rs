@@ -48,6 +48,7 @@ pub(crate) fn all(sysctls: &[&str]) -> Value {
         "umask": umask(),
         "capabilities": capabilities(),
         "noNewPrivileges": status("NoNewPrivs"),
+        "cpus": status_text("Cpus_allowed_list"),
         "seccomp": status("Seccomp"),
         "seccompFilters": status("Seccomp_filters"),
         "cwd": std::env::current_dir().ok(),
@@ -87,12 +88,15 @@ fn text(path: &str) -> Value {
     }
 }
 
+/// A line of proc_pid_status(5).
+fn status_text(field: &str) -> Option<String> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(value.trim().to_owned())
+}
+
 fn status(field: &str) -> Value {
-    let Ok(text) = fs::read_to_string("/proc/self/status") else { return Value::Null };
-    text.lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
-        .and_then(|value| value.trim().parse::<u64>().ok())
-        .map_or(Value::Null, Value::from)
+    status_text(field).and_then(|value| value.parse::<u64>().ok()).into()
 }
 
 /// Sorted: the order of supplementary groups means nothing to the kernel.

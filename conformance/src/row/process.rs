@@ -53,8 +53,9 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "process/scheduler-realtime" "scheduler.priority holds for a real-time policy." => by(&["config/scheduler-fifo"]);
         Must "process/scheduler-deadline" "runtime, deadline and period hold for SCHED_DEADLINE." => unproven("the kernel admits SCHED_DEADLINE only outside of restricted cpusets, so a run would depend on the host");
         Must "process/io-priority" "ioPriority is what ioprio_get(2) says." => by(&["process/io-priority"]);
-        Must "process/cpu-affinity-final" "execCPUAffinity.final is the mask of the program." => unproven("no case yet: it concerns exec, which the specification names only here");
-        Must "process/cpu-affinity-initial" "execCPUAffinity.initial is the mask before the process enters the cgroup." => unproven("that moment is over before the program can look; no interface shows it later");
+        Must "process/cpu-affinity-final" "execCPUAffinity.final is the mask of the program." => by(&["exec/cpu-affinity-final", "exec/cpu-affinity-own"]);
+        Should "process/cpu-affinity-final-unset" "Without execCPUAffinity.final the kernel decides." => by(&["exec/cpu-affinity-initial"]);
+        Must "process/cpu-affinity-initial" "execCPUAffinity.initial is the mask before the process enters the cgroup." => by(&["exec/cpu-affinity-initial"]);
     }
     "config.md#user" {
         Must "user/uid" "The process has uid of user." => by(&["process/user"]);

@@ -58,6 +58,9 @@ fn exec(
         rustix::io::write(call::inherited(tasks), b"0").at(Step::Cgroup, c"write(tasks)", b"0")?;
     }
 
+    // The cgroup's cpuset is what the CPUs are taken from: before it was joined they would have been others.
+    process::limit::set_affinity(plan.affinity)?;
+
     let root = change_root(fds, plan)?;
     streams(root, fds, plan)?;
     // Of the process that will execute: /proc/self is only now that one.

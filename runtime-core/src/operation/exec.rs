@@ -4,15 +4,15 @@
 //! not wait for it. What is entered is init itself, by a pidfd, so a container that ends meanwhile, or another
 //! one of the same name, is noticed by the kernel.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use oci_spec::runtime::{Process, Spec};
 use rustix::fs::{Mode, OFlags};
 use teu_wire::{ExecPlan, Fds, Work};
 
-use super::ExecOptions;
 use super::handed::{self, Terminal};
 use super::serve::{self, Child};
+use super::{ExecOptions, affinity};
 use crate::cgroup::{Below, Prepared};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::id::ContainerId;
@@ -58,7 +58,7 @@ pub(crate) fn exec(
     let mut made = || {
         let (spec, _) = crate::spec::parse(&entry.config()?)?;
         let (plan, warnings) = plan(store, id, (&spec, process), &record, init.pid, options)?;
-        let wanted = plan.process.terminal.is_some();
+        let wanted = plan.exec.process.terminal.is_some();
         let terminal = Terminal::open(wanted, options.console.as_ref(), options.detach)?;
         let cgroups = record.cgroup.join(&below)?;
         let made = run(&record, id, &init, plan, cgroups, (options, terminal), &mut undo);
@@ -111,7 +111,14 @@ fn target(entry: &Entry, record: Option<Record>, ignore_paused: bool) -> Result<
     }
 }
 
-/// What the process will do. All mistakes in it are found here, before there is a process.
+/// What the process will do.
+struct Planned {
+    /// The CPUs that it is made on (process.execCPUAffinity.initial), 64 a word; empty where they do not matter.
+    cpus: Vec<u64>,
+    exec: ExecPlan,
+}
+
+/// All mistakes in what is asked for are found here, before there is a process.
 fn plan(
     store: &Store,
     id: &ContainerId,
@@ -119,7 +126,7 @@ fn plan(
     record: &Record,
     init: i32,
     options: &ExecOptions,
-) -> Result<(ExecPlan, Vec<String>)> {
+) -> Result<(Planned, Vec<String>)> {
     let mut warnings = Vec::new();
     crate::spec::check_process(process)?;
     let host = probe::host()?;
@@ -132,6 +139,8 @@ fn plan(
         console: options.console.as_ref(),
     };
     let process = confined(process, spec.process().as_ref());
+    let (cpus, affinity) =
+        crate::process::schedule::affinity(process.exec_cpu_affinity().as_ref())?;
     let mut process =
         lower::lower_process(&process, spec, &host, &handed, &namespaces, &mut warnings)?;
     // Always the container's own filter: no process of it may do more than the others.
@@ -141,17 +150,18 @@ fn plan(
             crate::process::seccomp::compile_cached(profile, no_new_privileges, store.root())?;
     }
     let namespaces = enter::others(init)?;
-    let plan = ExecPlan {
+    let exec = ExecPlan {
         namespaces,
         become_root: namespaces & Kind::User.flag() != 0,
         change_root: namespaces & Kind::Mount.flag() == 0,
+        affinity,
         process,
     };
-    Ok((plan, warnings))
+    Ok((Planned { cpus, exec }, warnings))
 }
 
 /// The process with what holds for all of the container's where it says nothing of its own, as runc has it: labels,
-/// capabilities, limits, and the OOM score adjustment.
+/// capabilities, limits, the OOM score adjustment, and the CPUs.
 fn confined(process: &Process, first: Option<&Process>) -> Process {
     let mut process = process.clone();
     let Some(first) = first else { return process };
@@ -171,6 +181,9 @@ fn confined(process: &Process, first: Option<&Process>) -> Process {
     if process.oom_score_adj().is_none() {
         process.set_oom_score_adj(first.oom_score_adj());
     }
+    if process.exec_cpu_affinity().is_none() {
+        process.set_exec_cpu_affinity(first.exec_cpu_affinity().clone());
+    }
     process
 }
 
@@ -179,13 +192,14 @@ fn run<'a>(
     record: &Record,
     id: &ContainerId,
     init: &Init,
-    plan: ExecPlan,
+    plan: Planned,
     cgroups: Prepared,
     (options, terminal): (&'a ExecOptions, Option<Terminal>),
     undo: &mut Undo<'a>,
 ) -> Result<(Child, Option<OwnedFd>)> {
     let (link, theirs) = link::pair(options.cancel.as_ref())?;
     let stdio = handed::stdio(&options.stdio)?;
+    let Planned { cpus, exec: plan } = plan;
     let root = plan.change_root.then(|| open_root(init)).transpose()?;
     let number = |fd: &OwnedFd| fd.as_raw_fd();
     let fds = Fds {
@@ -200,7 +214,9 @@ fn run<'a>(
     };
     let second_clone = plan.namespaces & Kind::Pid.flag() != 0;
     let work = Work::Exec(plan);
-    let stubbed = born((record, init, options), &work, &cgroups, &theirs, fds)?;
+    let stubbed = affinity::on(&cpus, || {
+        born((record, init, options), &work, &cgroups, theirs.as_fd(), fds)
+    })?;
     // Only the new process may hold its end, or its death would not end the link.
     drop(theirs);
 
@@ -230,13 +246,13 @@ fn born(
     (record, init, options): (&Record, &Init, &ExecOptions),
     work: &Work,
     cgroups: &Prepared,
-    link: &OwnedFd,
+    link: BorrowedFd<'_>,
     fds: Fds,
 ) -> Result<Stubbed> {
     let mut birth = Birth {
         namespaces: 0,
         cgroup: cgroups.unified(),
-        link: link.as_fd(),
+        link,
         wait_for_maps: false,
         fds,
         preserve: options.listen_fds + options.preserve_fds,

@@ -1,5 +1,6 @@
 //! The operations of the runtime, a file each, top to bottom in the order in which things happen.
 
+pub(crate) mod affinity;
 pub(crate) mod checkpoint;
 pub(crate) mod create;
 pub(crate) mod delete;

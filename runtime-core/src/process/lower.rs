@@ -54,6 +54,8 @@ pub(crate) fn lower(
     let user = wanted.user();
     mapped(user.uid(), inputs.host_uid, "process.user.uid")?;
     mapped(user.gid(), inputs.host_gid, "process.user.gid")?;
+    // It concerns further processes only, and is wrong already now.
+    schedule::affinity(wanted.exec_cpu_affinity().as_ref())?;
     let cell = |value: u64| u16::try_from(value).unwrap_or(u16::MAX);
     let asked = wanted.console_size().map(|size| (cell(size.height()), cell(size.width())));
     let (height, width) = inputs.window.or(asked).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 pub(crate) mod capability;
 pub(crate) mod lower;
-mod schedule;
+pub(crate) mod schedule;
 pub mod seccomp;
 mod seccomp_cache;
 mod seccomp_enosys;

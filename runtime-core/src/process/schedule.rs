@@ -1,9 +1,9 @@
 //! Scheduling, I/O priority, memory policy and personality. Pure.
 
 use oci_spec::runtime::{
-    IOPriorityClass, LinuxIOPriority, LinuxMemoryPolicy, LinuxPersonality, LinuxPersonalityDomain,
-    LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType,
-    Scheduler as WantedScheduler,
+    ExecCPUAffinity, IOPriorityClass, LinuxIOPriority, LinuxMemoryPolicy, LinuxPersonality,
+    LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType,
+    MemoryPolicyModeType, Scheduler as WantedScheduler,
 };
 use teu_wire::{MemoryPolicy, Scheduler};
 
@@ -104,7 +104,7 @@ pub(super) fn memory_policy(wanted: &LinuxMemoryPolicy) -> Result<MemoryPolicy> 
     };
     let flags = wanted.flags().iter().flatten().map(flag).fold(0, |all, one| all | one);
     let list = wanted.nodes().as_deref().unwrap_or_default();
-    let nodes = nodes(list).ok_or_else(|| {
+    let nodes = bits(list, 1024).ok_or_else(|| {
         Error::spec(
             "linux.memoryPolicy.nodes",
             format_args!("{list:?} is not a list like 0-3,7 below 1024"),
@@ -113,13 +113,35 @@ pub(super) fn memory_policy(wanted: &LinuxMemoryPolicy) -> Result<MemoryPolicy> 
     Ok(MemoryPolicy { mode: mode | flags, nodes })
 }
 
-/// A list of numbers and ranges, as bits.
-fn nodes(list: &str) -> Option<Vec<u64>> {
-    let mut words = vec![0_u64; 16];
+/// The largest CONFIG_NR_CPUS of x86-64 (arch/x86/Kconfig).
+const MOST_CPUS: usize = 8192;
+
+/// process.execCPUAffinity: the CPUs before and after a further process enters the container's cgroup
+/// (sched_setaffinity(2)), 64 a word; empty where they are the kernel's to choose.
+///
+/// # Errors
+/// A list is not one.
+pub(crate) fn affinity(wanted: Option<&ExecCPUAffinity>) -> Result<(Vec<u64>, Vec<u64>)> {
+    let Some(wanted) = wanted else { return Ok(Default::default()) };
+    let lower = |list: &Option<String>, field: &str| {
+        let list = list.as_deref().unwrap_or_default();
+        bits(list, MOST_CPUS).ok_or_else(|| {
+            Error::spec(
+                format!("process.execCPUAffinity.{field}"),
+                format_args!("{list:?} is not a list like 0-3,7 below {MOST_CPUS}"),
+            )
+        })
+    };
+    Ok((lower(wanted.initial(), "initial")?, lower(wanted.cpu_affinity_final(), "final")?))
+}
+
+/// A list of numbers below `limit` and ranges of them, as bits.
+fn bits(list: &str, limit: usize) -> Option<Vec<u64>> {
+    let mut words = vec![0_u64; limit.div_ceil(64)];
     for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-        if first > last || last >= 1024 {
+        if first > last || last >= limit {
             return None;
         }
         (first..=last).for_each(|node| words[node / 64] |= 1 << (node % 64));
@@ -135,10 +157,22 @@ mod tests {
 
     #[test]
     fn lists_of_nodes_are_bits() {
-        assert_eq!(nodes("0-1,65"), Some(vec![3, 2]));
-        assert_eq!(nodes(""), Some(vec![]));
+        assert_eq!(bits("0-1,65", 1024), Some(vec![3, 2]));
+        assert_eq!(bits("", 1024), Some(vec![]));
         for bad in ["x", "3-1", "1024", "-1", "1-"] {
-            assert_eq!(nodes(bad), None, "{bad}");
+            assert_eq!(bits(bad, 1024), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn affinity_names_the_list_that_is_none() {
+        let of = |json| affinity(Some(&serde_json::from_value(json).unwrap()));
+        let both = of(serde_json::json!({"initial": "0,2", "final": "1023-1024"})).unwrap();
+        assert_eq!((both.0, both.1.len(), both.1[15], both.1[16]), (vec![5], 17, 1 << 63, 1));
+        assert_eq!(affinity(None).unwrap(), (vec![], vec![]));
+        let error = of(serde_json::json!({"initial": "0", "final": "8192"})).unwrap_err();
+        assert_eq!(error.path(), Some("process.execCPUAffinity.final"));
+        let error = of(serde_json::json!({"initial": "3-1"})).unwrap_err();
+        assert_eq!(error.path(), Some("process.execCPUAffinity.initial"));
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn is_misread(spec: &Spec) -> bool {
 pub(super) fn correct(tree: &mut Value, warnings: &mut Vec<String>) {
     capabilities(tree, warnings);
     scheduler(tree);
+    affinity(tree);
     empty_sections(tree);
     other_platforms(tree);
     user(tree);
@@ -55,6 +56,14 @@ fn scheduler(tree: &mut Value) {
             Some("SCHED_FLAG_DL_OVERRUN") => *flag = "SCHED_FLAG_D_L_OVERRUN".into(),
             _ => (),
         }
+    }
+}
+
+/// config.md: an empty list of CPUs is as good as none.
+fn affinity(tree: &mut Value) {
+    if let Some(lists) = tree.pointer_mut("/process/execCPUAffinity").and_then(Value::as_object_mut)
+    {
+        lists.retain(|_, list| list.as_str() != Some(""));
     }
 }
 

@@ -104,6 +104,8 @@ steps! {
     OomScore = "setting the OOM score adjustment",
     /// An element of process.rlimits.
     Rlimit = "setting a resource limit",
+    /// sched_setaffinity(2).
+    Affinity = "setting the CPU affinity",
     /// Scheduling policy.
     Scheduler = "setting the scheduler",
     /// I/O priority.

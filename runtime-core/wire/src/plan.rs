@@ -69,6 +69,8 @@ wire_struct! {
         become_root: bool,
         /// The container has the caller's mount namespace: its root is a directory in it.
         change_root: bool,
+        /// The CPUs to run on from the container's cgroup on, 64 a word; empty where the kernel chooses.
+        affinity: Many<u64>,
         /// What it becomes.
         process: Process,
     }

@@ -170,6 +170,17 @@ const PROCESS: &[Fault] = &[
     of("io-priority", "process.ioPriority is ignored", &["process/io-priority"], |c| {
         without(c, "/process/ioPriority");
     }),
+    of(
+        "cpu-affinity",
+        "process.execCPUAffinity is ignored",
+        &[
+            "exec/cpu-affinity-final",
+            "exec/cpu-affinity-initial",
+            "exec/cpu-affinity-own",
+            "exec/cpu-affinity-bad",
+        ],
+        |c| without(c, "/process/execCPUAffinity"),
+    ),
     of("console-size", "consoleSize is ignored", &["terminal/console-socket"], |c| {
         without(c, "/process/consoleSize");
     }),

@@ -72,6 +72,12 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
             without(process, "rlimits");
         },
     ),
+    file(
+        "exec-cpu-affinity",
+        "the CPUs of exec's file are ignored",
+        &["exec/cpu-affinity-own"],
+        |process| without(process, "execCPUAffinity"),
+    ),
     file("exec-inheritable", "exec keeps nothing inheritable", &["exec/process-file"], |process| {
         for set in ["inheritable", "ambient"] {
             process["capabilities"].as_object_mut().map(|sets| sets.remove(set));

@@ -1,7 +1,7 @@
 //! Resource limits and scheduling.
 
 use rustix::io::Errno;
-use teu_wire::{ProcessView, RlimitView, Step};
+use teu_wire::{List, ProcessView, RlimitView, Step};
 
 use crate::fail::{At, Result};
 use crate::sys::call::{self, SchedAttr};
@@ -57,4 +57,25 @@ pub fn schedule(process: &ProcessView<'_>) -> Result<()> {
         call::personality(persona).at(Step::Personality, c"personality", b"linux.personality")?;
     }
     Ok(())
+}
+
+/// Has the process run on these CPUs only; on any where there are none (process.execCPUAffinity.final).
+///
+/// # Errors
+/// The cpuset of the container has none of them.
+pub fn set_affinity(cpus: List<'_, u64>) -> Result<()> {
+    // As many as the kernel knows: CONFIG_NR_CPUS is at most 8192.
+    let mut words = [0_u64; 128];
+    let count = cpus.len().min(words.len());
+    if count == 0 {
+        return Ok(());
+    }
+    for (word, wanted) in words.iter_mut().zip(cpus) {
+        *word = wanted;
+    }
+    call::sched_setaffinity(&words[..count]).at(
+        Step::Affinity,
+        c"sched_setaffinity",
+        b"process.execCPUAffinity.final",
+    )
 }

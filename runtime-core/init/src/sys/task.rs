@@ -22,6 +22,7 @@ const RT_SIGACTION: u32 = 13;
 const RT_SIGPROCMASK: u32 = 14;
 const SET_MEMPOLICY: u32 = 238;
 const KEYCTL: u32 = 250;
+const SCHED_SETAFFINITY: u32 = 203;
 const IOPRIO_SET: u32 = 251;
 const UNSHARE: u32 = 272;
 const PRLIMIT64: u32 = 302;
@@ -213,6 +214,13 @@ pub fn ioprio_set(value: u32) -> Result<()> {
     const IOPRIO_WHO_PROCESS: usize = 1;
     // SAFETY: numbers only.
     unsafe { syscall(IOPRIO_SET, [IOPRIO_WHO_PROCESS, 0, value as usize, 0, 0, 0]) }.map(drop)
+}
+
+/// sched_setaffinity(2) of this thread.
+pub fn sched_setaffinity(cpus: &[u64]) -> Result<()> {
+    let arguments = [0, size_of_val(cpus), cpus.as_ptr() as usize, 0, 0, 0];
+    // SAFETY: the kernel reads as many bytes as it is told.
+    unsafe { syscall(SCHED_SETAFFINITY, arguments) }.map(drop)
 }
 
 /// set_mempolicy(2).
