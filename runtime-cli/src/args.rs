@@ -96,7 +96,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
     Flag::with(
         "rootless",
         "true|false|auto",
-        "ignore missing cgroup permissions; true is not available yet (default: auto)",
+        "do without cgroups and limits that this user may not make (default: auto, for whoever is not root)",
     ),
     Flag::with("criu", "PATH", "criu's program (default: the criu of $PATH)"),
     HELP,

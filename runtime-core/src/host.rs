@@ -35,6 +35,8 @@ pub enum CgroupLayout {
 
 /// What lowering may know about the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// Each is a fact of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Host {
     /// Where the cgroup file systems are mounted: `/sys/fs/cgroup`.
     pub cgroup_root: PathBuf,
@@ -42,6 +44,17 @@ pub struct Host {
     pub cgroups: CgroupLayout,
     /// The effective user id of the caller.
     pub euid: u32,
+    /// The effective group id of the caller.
+    pub egid: u32,
+    /// The effective capabilities of the caller, one bit each; all of them for user 0.
+    pub effective: u64,
+    /// The caller is in the initial user namespace, whose root is the host's.
+    pub initial_user_namespace: bool,
+    /// Cgroups, or limits of theirs, that the caller may not make are done without, with a warning: `--rootless`.
+    pub rootless: bool,
+    /// The cgroup2 directory of a caller without privilege below which its containers' are, where one was
+    /// delegated to it (cgroups(7), "Cgroups delegation").
+    pub delegated: Option<String>,
     /// The highest capability number that the kernel knows (prctl(2), PR_CAPBSET_READ).
     pub last_capability: u8,
     /// The capabilities in the caller's bounding set, one bit each: what cannot be given is dropped.
@@ -53,6 +66,36 @@ pub struct Host {
 }
 
 impl Host {
+    /// The same host, where `--rootless` says so.
+    #[must_use]
+    pub fn rootless(mut self, said: Option<bool>) -> Self {
+        self.rootless = said.unwrap_or(self.rootless);
+        self
+    }
+
+    /// Whether the caller has the privilege of the host's root.
+    pub fn is_root(&self) -> bool {
+        self.euid == 0 && self.initial_user_namespace
+    }
+
+    /// Whether the caller has a capability over its own user namespace (capabilities(7)).
+    pub fn can(&self, capability: u8) -> bool {
+        self.effective >> capability & 1 != 0
+    }
+
+    /// Whether the caller may write any map of a user namespace that it makes (user_namespaces(7)).
+    pub fn may_map(&self) -> bool {
+        const SETGID: u8 = 6;
+        const SETUID: u8 = 7;
+        self.can(SETUID) && self.can(SETGID)
+    }
+
+    /// Whether the caller may take mounts of its namespace for others (open_tree(2), OPEN_TREE_CLONE).
+    pub fn may_open_trees(&self) -> bool {
+        const SYS_ADMIN: u8 = 21;
+        self.can(SYS_ADMIN)
+    }
+
     /// The v1 hierarchy that `controller` is bound to.
     pub fn v1(&self, controller: &str) -> Option<&V1Hierarchy> {
         match &self.cgroups {
@@ -85,6 +128,11 @@ impl Host {
             cgroup_root: "/sys/fs/cgroup".into(),
             cgroups: CgroupLayout::Legacy { hierarchies, unified: Some("unified".into()) },
             euid: 0,
+            egid: 0,
+            effective: u64::MAX,
+            initial_user_namespace: true,
+            rootless: false,
+            delegated: None,
             last_capability: 40,
             bounding: (1 << 41) - 1,
             apparmor: false,

@@ -16,10 +16,22 @@ const CGROUP1_MAGIC: u32 = 0x0027_e0eb;
 /// /proc is not mounted.
 pub(crate) fn host() -> Result<Host> {
     let (last_capability, bounding) = capabilities();
+    let euid = rustix::process::geteuid().as_raw();
+    let initial_user_namespace = initial_user_namespace();
+    let cgroups = cgroups(Path::new(CGROUP_ROOT))?;
+    let rootless = euid != 0 || !initial_user_namespace;
     Ok(Host {
         cgroup_root: CGROUP_ROOT.into(),
-        cgroups: cgroups(Path::new(CGROUP_ROOT))?,
-        euid: rustix::process::geteuid().as_raw(),
+        delegated: match &cgroups {
+            CgroupLayout::Unified { .. } if rootless => delegated(Path::new(CGROUP_ROOT)),
+            _ => None,
+        },
+        cgroups,
+        euid,
+        egid: rustix::process::getegid().as_raw(),
+        effective: if euid == 0 { u64::MAX } else { effective() },
+        initial_user_namespace,
+        rootless,
         last_capability,
         bounding,
         apparmor: fs::read("/sys/module/apparmor/parameters/enabled")
@@ -34,6 +46,32 @@ fn capabilities() -> (u8, u64) {
     (0..64)
         .map_while(|number| Some((number, crate::sys::process::has_bounding(number)?)))
         .fold((0, 0), |(_, set), (number, has)| (number, set | u64::from(has) << number))
+}
+
+/// The inode number of the initial one is part of the kernel's interface (PROC_USER_INIT_INO).
+fn initial_user_namespace() -> bool {
+    const INITIAL: u64 = 0xEFFF_FFFD;
+    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|stat| stat.st_ino == INITIAL)
+}
+
+/// The effective set of the calling thread (capget(2)).
+fn effective() -> u64 {
+    rustix::thread::capabilities(None).map_or(0, |sets| sets.effective.bits())
+}
+
+/// Where a caller without privilege may make cgroups: beside its own, so that controllers can be passed on, which a
+/// cgroup with processes cannot; else below its own.
+fn delegated(root: &Path) -> Option<String> {
+    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let beside = own.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty());
+    let may_write = |path: &str| {
+        use rustix::fs::{Access, access};
+        let directory = root.join(path.trim_start_matches('/'));
+        access(&directory, Access::WRITE_OK).is_ok()
+            && access(directory.join("cgroup.procs"), Access::WRITE_OK).is_ok()
+    };
+    beside.into_iter().chain([own]).find(|path| may_write(path)).map(str::to_owned)
 }
 
 fn magic(path: &Path) -> Option<u32> {

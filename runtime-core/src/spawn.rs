@@ -41,7 +41,8 @@ pub(crate) struct Birth<'a> {
 pub(crate) fn spawn(work: &Work, birth: &Birth<'_>) -> Result<Stubbed> {
     let plan = plan_memory(&birth.fds, work)?;
     let argument = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
-    let mut keep = numbers(&birth.fds);
+    let opens = matches!(work, Work::Create(init) if !init.sources.is_empty());
+    let mut keep = numbers(&birth.fds, opens);
     keep.push(plan.as_raw_fd());
     keep.extend((0..birth.preserve).map(|n| n.cast_signed() + 3));
     crate::sys::clone::spawn(Start {
@@ -55,8 +56,11 @@ pub(crate) fn spawn(work: &Work, birth: &Birth<'_>) -> Result<Stubbed> {
     })
 }
 
-fn numbers(fds: &Fds) -> Vec<i32> {
-    let lists = [&fds.stdio, &fds.tasks, &fds.namespaces, &fds.trees];
+/// Those that are open here: not the trees that the new process opens itself.
+fn numbers(fds: &Fds, opens_trees: bool) -> Vec<i32> {
+    let none = Vec::new();
+    let trees = if opens_trees { &none } else { &fds.trees };
+    let lists = [&fds.stdio, &fds.tasks, &fds.namespaces, trees];
     [fds.link, fds.gate, fds.console, fds.root]
         .into_iter()
         .chain(lists.into_iter().flatten().copied())

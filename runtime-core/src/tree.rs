@@ -1,15 +1,16 @@
 //! The mount trees that the caller opens for init: bind sources, and the root directory.
 //!
 //! Opened here and not in init, because the caller sees the host's paths with the host's rights: init may be
-//! root of a user namespace that owns none of them. A tree is detached from the moment it is made, gets its
+//! root of a user namespace that owns none of them. A caller without privilege only looks at them ([`leave_all`]). A tree is detached from the moment it is made, gets its
 //! propagation before anybody can mount something in it, and init only moves it into place.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
-use teu_wire::InitPlan;
+use teu_wire::{Fds, InitPlan, OwnedText};
 
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::namespace::mapping;
@@ -25,7 +26,7 @@ use crate::sys::userns;
 /// root.path is not a directory.
 pub(crate) fn check_root(path: &Path) -> Result<()> {
     let found = rustix::fs::stat(path).map_err(|errno| match errno {
-        rustix::io::Errno::NOENT => {
+        Errno::NOENT => {
             Error::spec("root.path", format_args!("{}: no such file or directory", path.display()))
         }
         other => Error::os(format!("stat({})", path.display()), other).at("root.path"),
@@ -34,6 +35,56 @@ pub(crate) fn check_root(path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::spec("root.path", format_args!("{} is no directory", path.display())))
+}
+
+/// Looks at every tree that init opens itself, in order, and tells the plan which of them are directories. Returns
+/// the numbers under which init is to keep them: behind all that it gets, with room for what it opens itself before.
+///
+/// # Errors
+/// A source that is not there, with the JSON path of what asked for it.
+pub(crate) fn leave_all(
+    plan: &CreatePlan,
+    init: &mut InitPlan,
+    given: &Fds,
+    preserve: u32,
+) -> Result<Vec<i32>> {
+    const ROOM: i32 = 32;
+    for (place, source) in plan.trees.iter().enumerate() {
+        let found = match (rustix::fs::stat(&source.path), &source.what) {
+            (Err(Errno::NOENT), Purpose::Cgroup { root }) => {
+                let text = OwnedText::new(root.to_string_lossy().as_bytes());
+                if let (Ok(text), Some(source)) = (text, init.sources.get_mut(place)) {
+                    source.path = text;
+                }
+                continue;
+            }
+            (Err(Errno::NOENT), _) => return Err(missing(source).at(source.field.as_str())),
+            (found, _) => found
+                .call(|| format!("stat({})", source.path.display()))
+                .at(|| source.field.as_str())?,
+        };
+        match source.what {
+            Purpose::Root | Purpose::Cgroup { .. } => (),
+            Purpose::Bind => {
+                let directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+                crate::rootfs::set_directory(init, place, directory);
+            }
+            Purpose::Device { major, minor } => check_device(&found, (major, minor), source)?,
+        }
+    }
+    let lists = [&given.stdio, &given.tasks, &given.namespaces];
+    let highest = [given.link, given.gate, given.console, preserve.cast_signed() + 2]
+        .into_iter()
+        .chain(lists.into_iter().flatten().copied())
+        .max();
+    let first = highest.unwrap_or(2) + ROOM;
+    Ok((first..).take(plan.trees.len()).collect())
+}
+
+/// Docker's users know this sentence from a bind source that is not there; their exit code depends on it.
+fn missing(source: &TreeSource) -> Error {
+    let text = format!("bind source path {}: no such file or directory", source.path.display());
+    Error::new(ErrorKind::Os, text)
 }
 
 /// Opens every tree of the plan, in order, and tells the plan which of them are directories.
@@ -47,7 +98,7 @@ pub(crate) fn open_all(plan: &CreatePlan, init: &mut InitPlan) -> Result<Vec<Own
         let tree = open_one(source).at(|| source.field.as_str())?;
         let stat = || rustix::fs::fstat(&tree).call(|| format!("stat({})", source.path.display()));
         match source.what {
-            Purpose::Root => (),
+            Purpose::Root | Purpose::Cgroup { .. } => (),
             Purpose::Bind => {
                 let directory = FileType::from_raw_mode(stat()?.st_mode) == FileType::Directory;
                 crate::rootfs::set_directory(init, place, directory);
@@ -110,15 +161,14 @@ fn open_one(source: &TreeSource) -> Result<OwnedFd> {
     if source.recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let tree = match rustix::mount::open_tree(CWD, &source.path, flags) {
-        // Docker's users know this sentence from a bind source that is not there; their exit code depends on it.
-        Err(rustix::io::Errno::NOENT) => {
-            return Err(Error::new(
-                ErrorKind::Os,
-                format!("bind source path {}: no such file or directory", source.path.display()),
-            ));
+    let opened = rustix::mount::open_tree(CWD, &source.path, flags);
+    let tree = match (opened, &source.what) {
+        (Err(Errno::NOENT), Purpose::Cgroup { root }) => rustix::mount::open_tree(CWD, root, flags)
+            .call(|| format!("open_tree({}, OPEN_TREE_CLONE)", root.display()))?,
+        (Err(Errno::NOENT), _) => return Err(missing(source)),
+        (other, _) => {
+            other.call(|| format!("open_tree({}, OPEN_TREE_CLONE)", source.path.display()))?
         }
-        other => other.call(|| format!("open_tree({}, OPEN_TREE_CLONE)", source.path.display()))?,
     };
     if let Some(propagation) = source.propagation {
         let attr = MountAttr { propagation, ..MountAttr::default() };

@@ -79,6 +79,7 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
         listen_fds: listen_fds(),
         detach: given.on("detach"),
         notify: notify::is_wanted()?,
+        rootless: rootless(call)?,
         ..CreateOptions::default()
     };
     options.check_descriptors()?;
@@ -118,6 +119,18 @@ fn bundle_error(path: &Path, error: std::io::Error) -> Failure {
     Failure::os(format!("bundle {}", path.display()), error)
 }
 
+/// `--rootless`: none where it is left to the library.
+fn rootless(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    match call.global.text("rootless")? {
+        None | Some("" | "auto") => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(other) => {
+            Err(Failure::usage(format!("--rootless: {other:?}: use true, false or auto")))
+        }
+    }
+}
+
 /// An option that would be ignored is worse than one that is refused.
 fn refuse_what_is_missing(call: &Call<'_>) -> Result<(), Failure> {
     if call.global.on("systemd-cgroup") {
@@ -127,13 +140,5 @@ fn refuse_what_is_missing(call: &Call<'_>) -> Result<(), Failure> {
                 .into(),
         ));
     }
-    match call.global.text("rootless")? {
-        None | Some("" | "auto" | "false") => Ok(()),
-        Some("true") => Err(Failure::Other(
-            "--rootless=true is not available yet: missing cgroup permissions are an error".into(),
-        )),
-        Some(other) => {
-            Err(Failure::usage(format!("--rootless: {other:?}: use true, false or auto")))
-        }
-    }
+    Ok(())
 }

@@ -217,7 +217,7 @@ fn what_is_not_there_yet_is_refused() {
     let dir = directory();
     for (flag, said) in [
         ("--systemd-cgroup", "--systemd-cgroup is not"),
-        ("--rootless=true", "--rootless=true is not"),
+        ("--rootless=maybe", "--rootless: "),
     ] {
         let out = rooted(dir.path(), &[flag, "create", "x"]);
         assert_eq!(out.code, Some(1));

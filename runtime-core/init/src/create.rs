@@ -57,7 +57,7 @@ fn create(
     // the container may have put something else in its place (CVE-2019-16884, CVE-2025-52881).
     let procfs = Procfs::open()?;
     // Before a user namespace is entered: from then on /proc/self belongs to the host's root.
-    procfs.set_oom_score_adj(process.oom_score_adj)?;
+    procfs.set_oom_score_adj(process)?;
     let offsets = namespace::open_time_offsets(&procfs, &plan.namespaces)?;
 
     // The user namespace comes first in the list: it gives the right to enter or make the others.
@@ -133,6 +133,8 @@ fn build_root(
 ) -> Result<Root> {
     // Before the first mount: none may appear on the host (mount_namespaces(7)).
     rootfs::propagation::prepare(rootfs)?;
+    // Before the root covers the place that it is mounted on.
+    rootfs::source::open_all(fds, plan)?;
     let root = Root::mount(rootfs, fds)?;
     // Modes of device nodes and mount points are as given.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());

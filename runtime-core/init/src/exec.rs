@@ -43,7 +43,7 @@ fn exec(
     // The host's procfs, while its path leads there (CVE-2019-16884).
     let procfs = Procfs::open()?;
     // Before a user namespace is entered: from then on /proc/self belongs to the host's root.
-    procfs.set_oom_score_adj(process.oom_score_adj)?;
+    procfs.set_oom_score_adj(process)?;
     // Kept on the way in only where it is needed there.
     let labelled = process.apparmor.is_some() || process.selinux.is_some();
     let procfs = labelled.then_some(procfs);

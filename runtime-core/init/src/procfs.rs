@@ -8,6 +8,7 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use teu_wire::{ProcessView, Step, SysctlView};
 
 use crate::fail::{At, Fail, Result, Words, decimal};
@@ -74,10 +75,14 @@ impl Procfs {
     ///
     /// # Errors
     /// The kernel refuses: a lower value needs CAP_SYS_RESOURCE.
-    pub fn set_oom_score_adj(&self, value: Option<i32>) -> Result<()> {
-        let Some(value) = value else { return Ok(()) };
+    pub fn set_oom_score_adj(&self, process: &ProcessView<'_>) -> Result<()> {
+        let Some(value) = process.oom_score_adj else { return Ok(()) };
         let mut digits = [0; 20];
-        self.write(Step::OomScore, c"self/oom_score_adj", decimal(i64::from(value), &mut digits))
+        let digits = decimal(i64::from(value), &mut digits);
+        match self.write(Step::OomScore, c"self/oom_score_adj", digits) {
+            Err(fail) if process.oom_score_may_stay && fail.errno == Some(Errno::ACCESS) => Ok(()),
+            other => other,
+        }
     }
 
     /// The directory of this process's security labels, where one is to be set.

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{CgroupRecord, Version, file};
+use super::{CgroupRecord, NOWHERE, Version, file};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 
 /// A process in the middle of an uninterruptible system call freezes at its end; one that waits for a disk that
@@ -75,6 +75,9 @@ impl CgroupRecord {
                 Version::V2 => has(base, "cgroup.freeze"),
             })
             .ok_or_else(|| {
+                if self.is_nowhere() {
+                    return Error::new(ErrorKind::Unsupported, NOWHERE);
+                }
                 Error::new(
                     ErrorKind::Unsupported,
                     format!(

@@ -10,11 +10,15 @@ use std::path::Path;
 use oci_spec::runtime::LinuxResources;
 
 use super::{CgroupPlan, Controller, HierarchyPlan, Inherit, Setting, Version, device, path};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
 
 /// cgroup2 controllers that every container gets where the host has them, so that there are statistics.
 const FOR_STATISTICS: [&str; 5] = ["cpuset", "cpu", "io", "memory", "pids"];
+
+/// What an administrator can do for users whose containers are to have limits.
+pub(super) const HINT: &str = "not applied; where systemd runs on cgroup v2, root can delegate it: \
+    [Service] Delegate=cpu cpuset io memory pids in /etc/systemd/system/user@.service.d/delegate.conf";
 
 /// Controllers that only v1 has.
 const ONLY_V1: [&str; 2] = ["net_cls", "net_prio"];
@@ -29,22 +33,23 @@ pub fn lower(
     resources: Option<&LinuxResources>,
     host: &Host,
 ) -> Result<(CgroupPlan, Vec<String>)> {
-    let path = path::lower(cgroups_path, id)?;
+    let path = path::lower(cgroups_path, id, host.delegated.as_deref())?;
     let mut target = Target::new(host);
     let nothing = LinuxResources::default();
     let resources = resources.unwrap_or(&nothing);
     let device_program = target.devices(resources)?;
     if let Some(memory) = resources.memory() {
-        memory::lower(memory, &mut target)?;
+        target.section(|target| memory::lower(memory, target))?;
     }
     if let Some(cpu) = resources.cpu() {
-        cpu::lower(cpu, &mut target)?;
+        target.section(|target| cpu::lower(cpu, target))?;
     }
     if let Some(block_io) = resources.block_io() {
-        io::lower(block_io, &mut target)?;
+        target.section(|target| io::lower(block_io, target))?;
     }
-    other::lower(resources, &mut target)?;
-    let plan = CgroupPlan { path, hierarchies: target.hierarchies, device_program };
+    target.section(|target| other::lower(resources, target))?;
+    let optional = host.rootless;
+    let plan = CgroupPlan { path, hierarchies: target.hierarchies, optional, device_program };
     Ok((plan, target.warnings))
 }
 
@@ -97,6 +102,18 @@ impl<'a> Target<'a> {
             warnings.push("no cgroup file system is mounted: the container gets no cgroup".into());
         }
         Self { host, hierarchies, warnings }
+    }
+
+    /// One section of linux.resources. Without privilege a controller that is not there, because nobody has
+    /// delegated it, is worth a warning.
+    fn section(&mut self, lower: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        match lower(self) {
+            Err(error) if self.host.rootless && error.kind() == ErrorKind::Unsupported => {
+                self.warnings.push(format!("{error}: {HINT}"));
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn warn(&mut self, field: &str, message: &str) {
@@ -159,12 +176,9 @@ impl<'a> Target<'a> {
         if device::allow_everything(&rules) || self.hierarchies.is_empty() {
             return Ok(None);
         }
-        if self.host.euid != 0 {
-            // Neither interface can be used without privilege, and what an unprivileged caller may not
-            // open its container may not open either.
-            if !asked.is_empty() {
-                self.warn(device::FIELD, "device rules need root and are not applied");
-            }
+        // Neither interface can be used without privilege, and what an unprivileged caller may not open its
+        // container may not open either.
+        if !self.host.is_root() {
             return Ok(None);
         }
         if self.host.v1("devices").is_some() {

@@ -31,6 +31,10 @@ pub use prepare::{Prepared, prepare};
 pub use record::CgroupRecord;
 pub use update::update;
 
+/// Why a container cannot be paused, or its limits changed.
+pub(crate) const NOWHERE: &str =
+    "the container has no cgroup: whoever made it had no right to make one";
+
 /// Which of the two kernel interfaces a hierarchy has (cgroups(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -49,6 +53,8 @@ pub struct CgroupPlan {
     /// Every hierarchy that the container gets a directory in; v1 ones in the order in which they are
     /// joined, with memory last so that less is charged to the container, then cgroup2.
     pub hierarchies: Vec<HierarchyPlan>,
+    /// What the caller may not make is done without, with a warning: it has no privilege.
+    pub optional: bool,
     /// The device rules, where cgroup2 has to enforce them by a BPF program.
     pub device_program: Option<DeviceProgram>,
 }

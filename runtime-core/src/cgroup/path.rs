@@ -12,9 +12,16 @@ const FIELD: &str = "linux.cgroupsPath";
 /// The specification takes an absolute path from the mount point and leaves a relative one to the runtime:
 /// here both start at the root of each hierarchy (docs/decision/0005). Without one the
 /// container gets a single level of its own, so that nothing is left after its removal.
-pub(super) fn lower(cgroups_path: Option<&Path>, id: &str) -> Result<String> {
+///
+/// For a caller without privilege they start at the cgroup that was `delegated` to it, if any was.
+pub(super) fn lower(
+    cgroups_path: Option<&Path>,
+    id: &str,
+    delegated: Option<&str>,
+) -> Result<String> {
+    let start = delegated.unwrap_or_default().trim_end_matches('/');
     let Some(given) = cgroups_path.filter(|path| !path.as_os_str().is_empty()) else {
-        return Ok(format!("/teu-{id}"));
+        return Ok(format!("{start}/teu-{id}"));
     };
     let Some(text) = given.to_str() else {
         let lossy = String::from_utf8_lossy(given.as_os_str().as_bytes());
@@ -29,13 +36,13 @@ pub(super) fn lower(cgroups_path: Option<&Path>, id: &str) -> Result<String> {
             ),
         ));
     }
-    let mut path = String::with_capacity(text.len() + 1);
+    let mut path = if given.is_absolute() { String::new() } else { start.to_owned() };
     for part in text.split('/').filter(|part| !part.is_empty()) {
         check_component(text, part)?;
         path.push('/');
         path.push_str(part);
     }
-    if path.is_empty() {
+    if text.split('/').all(str::is_empty) {
         let message = format!("\"{text}\" is the root of the hierarchy, not a cgroup of its own");
         return Err(Error::spec(FIELD, message));
     }
@@ -80,7 +87,7 @@ mod tests {
             (Some(&long), Err("255 bytes")),
         ];
         for (given, expected) in cases {
-            match (lower(given.map(Path::new), "c1"), expected) {
+            match (lower(given.map(Path::new), "c1", None), expected) {
                 (Ok(path), Ok(wanted)) => assert_eq!(&path, wanted, "{given:?}"),
                 (Err(error), Err(part)) => {
                     assert!(error.to_string().contains(part), "{given:?}: {error}");
@@ -89,5 +96,15 @@ mod tests {
                 (got, _) => panic!("{given:?}: {got:?}"),
             }
         }
+    }
+
+    #[test]
+    fn without_privilege_below_what_was_delegated() {
+        let of =
+            |given: Option<&str>, start| lower(given.map(Path::new), "c1", Some(start)).unwrap();
+        assert_eq!(of(None, "/user.slice/app"), "/user.slice/app/teu-c1");
+        assert_eq!(of(Some("pods/a"), "/user.slice/app"), "/user.slice/app/pods/a");
+        assert_eq!(of(Some("/pods/a"), "/user.slice/app"), "/pods/a");
+        assert_eq!(of(None, "/"), "/teu-c1");
     }
 }

@@ -1,10 +1,12 @@
 //! Makes the container's cgroups and writes its limits, before anything runs in them.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::slice;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::lower::HINT;
 use super::{
     CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, v1, v2,
 };
@@ -18,6 +20,12 @@ pub struct Prepared {
     pub(super) tasks: Vec<OwnedFd>,
     pub(super) unified: Option<OwnedFd>,
     late: Vec<Setting>,
+    /// What the caller may not have, where it can do without.
+    warnings: Vec<String>,
+    /// Hierarchies in which the caller may make nothing, where it can do without.
+    without: Vec<String>,
+    /// The fields that would have been written there.
+    denied: Vec<String>,
 }
 
 impl Prepared {
@@ -43,8 +51,32 @@ impl Prepared {
         }
     }
 
+    /// What could only be warned of.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.clone();
+        if !self.denied.is_empty() {
+            let fields = self.denied.join(", ");
+            warnings.push(format!("{fields}: this user may make no cgroup there: {HINT}"));
+        }
+        warnings
+    }
+
+    /// The directories of the hierarchies in which the container has no cgroup.
+    pub fn without(&self) -> &[String] {
+        &self.without
+    }
+
     pub(super) fn new(tasks: Vec<OwnedFd>, unified: Option<OwnedFd>) -> Self {
-        Self { tasks, unified, late: Vec::new() }
+        let (warnings, without, denied) = Default::default();
+        Self { tasks, unified, late: Vec::new(), warnings, without, denied }
+    }
+
+    /// Notes that the caller may not make a cgroup in this hierarchy.
+    fn leave_out(&mut self, hierarchy: &HierarchyPlan) {
+        self.without.push(hierarchy.directory.clone());
+        let settings = hierarchy.settings.iter().chain(&hierarchy.late);
+        self.denied.extend(settings.map(|setting| setting.field.clone()));
+        self.denied.dedup();
     }
 }
 
@@ -69,8 +101,14 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
     let mut prepared = Prepared::new(Vec::with_capacity(plan.hierarchies.len()), None);
     for hierarchy in &plan.hierarchies {
         let base = file::base(&hierarchy.directory, &plan.path);
-        if made.directory(&hierarchy.directory, &plan.path)? == Existed::Yes {
-            check_unused(root, &base)?;
+        match made.directory(&hierarchy.directory, &plan.path) {
+            Ok(Existed::No) => {}
+            Ok(Existed::Yes) => check_unused(root, &base)?,
+            Err(error) if plan.optional && is_denied(&error) => {
+                prepared.leave_out(hierarchy);
+                continue;
+            }
+            Err(error) => return Err(error),
         }
         match hierarchy.version {
             Version::V1 => {
@@ -78,9 +116,18 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
                 prepared.tasks.push(tasks);
             }
             Version::V2 => {
-                v2::enable(root, hierarchy, &plan.path)?;
+                let enabled = v2::enable(root, hierarchy, &plan.path);
                 let dir = file::open_dir(root, &base).call(|| format!("open({base})"))?;
-                write_all(&dir, &hierarchy.settings)?;
+                if plan.optional {
+                    // Each by itself: what was not delegated is missing, and the others hold.
+                    let each =
+                        hierarchy.settings.iter().map(|one| write_all(&dir, slice::from_ref(one)));
+                    let failed = std::iter::once(enabled).chain(each).filter_map(Result::err);
+                    prepared.warnings.extend(failed.map(|error| format!("{error}: {HINT}")));
+                } else {
+                    enabled?;
+                    write_all(&dir, &hierarchy.settings)?;
+                }
                 if let Some(rules) = &plan.device_program {
                     v2::attach_devices(&dir, rules)?;
                 }
@@ -112,6 +159,11 @@ fn prepare_v1(
 pub(super) fn open_tasks(root: &OwnedFd, base: &str) -> Result<OwnedFd> {
     let tasks = format!("{base}/tasks");
     file::open(root, &tasks, OFlags::WRONLY).call(|| format!("open({tasks})"))
+}
+
+/// What a caller without privilege is told where nothing was delegated to it.
+fn is_denied(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::EACCES | libc::EPERM | libc::EROFS))
 }
 
 /// Whether the container's own directory was there before.

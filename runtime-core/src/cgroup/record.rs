@@ -22,6 +22,16 @@ impl CgroupRecord {
         Self { root, path, directories }
     }
 
+    /// Forgets hierarchies in which nothing was made.
+    pub(crate) fn without(&mut self, directories: &[String]) {
+        self.directories.retain(|(directory, _)| !directories.contains(directory));
+    }
+
+    /// True for a container without a cgroup: its maker had no right to make one.
+    pub fn is_nowhere(&self) -> bool {
+        self.directories.is_empty()
+    }
+
     /// The cgroup's path inside each hierarchy.
     pub fn path(&self) -> &str {
         &self.path

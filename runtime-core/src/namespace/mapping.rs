@@ -19,13 +19,13 @@ pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
         write_file(pid, "gid_map", &render(&maps.gid))?;
         return write_file(pid, "uid_map", &render(&maps.uid));
     }
-    if is_self_only(&maps.gid) {
+    if is_one(&maps.gid, rustix::process::getegid().as_raw()) {
         write_file(pid, "setgroups", "deny")?;
         write_file(pid, "gid_map", &render(&maps.gid))?;
     } else {
         run_helper("newgidmap", pid, &maps.gid)?;
     }
-    if is_self_only(&maps.uid) {
+    if is_one(&maps.uid, rustix::process::geteuid().as_raw()) {
         write_file(pid, "uid_map", &render(&maps.uid))
     } else {
         run_helper("newuidmap", pid, &maps.uid)
@@ -33,8 +33,8 @@ pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
 }
 
 /// A caller without rights may map one id only: its own.
-fn is_self_only(ranges: &[IdRange]) -> bool {
-    matches!(ranges, [IdRange { size: 1, .. }])
+fn is_one(ranges: &[IdRange], own: u32) -> bool {
+    matches!(ranges, [IdRange { size: 1, host, .. }] if *host == own)
 }
 
 fn write_file(pid: i32, file: &str, text: &str) -> Result<()> {
@@ -65,9 +65,15 @@ fn run_helper(program: &str, pid: i32, ranges: &[IdRange]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
+    // The helper knows the ids by user name, and says little more than that it will not.
+    let file = if program == "newuidmap" { "/etc/subuid" } else { "/etc/subgid" };
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Error::new(
         ErrorKind::Os,
-        format!("{program}: {}: {}", output.status, said.trim().replace('\n', "; ")),
+        format!(
+            "{program}: {}: {}; are these ids this user's in {file}?",
+            output.status,
+            said.trim().replace('\n', "; ")
+        ),
     ))
 }

@@ -70,8 +70,8 @@ pub(crate) fn create(
     if options.notify {
         notify::configure(&mut bundle.spec, store, id)?;
     }
-    let host = probe::host()?;
-    let (mut plan, warnings) = plan::lower::lower(id, &bundle, &host, options)?;
+    let host = probe::host()?.rootless(options.rootless);
+    let (mut plan, mut warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
     let cgroup_record = unused_cgroup(&plan, &host)?;
 
@@ -85,7 +85,8 @@ pub(crate) fn create(
     undo.push(|| entry.remove());
     let parts = Parts { plan: &plan, bundle: &bundle, options, goal, terminal: terminal.as_ref() };
     let made = notify::prepare(&entry, options.notify, goal == Goal::Started).and_then(|notify| {
-        let child = build(&entry, &parts, &host, &mut record, &mut undo)?;
+        let (child, more) = build(&entry, &parts, &host, &mut record, &mut undo)?;
+        warnings.extend(more);
         let master = terminal.as_ref().map_or(Ok(None), Terminal::master)?;
         Ok((child, master, notify))
     });
@@ -138,7 +139,7 @@ fn build<'a>(
     host: &Host,
     record: &mut Record,
     undo: &mut Undo<'a>,
-) -> Result<Child> {
+) -> Result<(Child, Vec<String>)> {
     let Parts { plan, bundle, options, goal, terminal } = *parts;
     // Every path of the caller's is opened before anything is entered, after which it could mean another file.
     let around = handle::open(&plan.namespaces, &plan.namespaces.around_clone)?;
@@ -151,6 +152,7 @@ fn build<'a>(
     let prepare = || cgroup::prepare(&plan.cgroup, host);
     let cgroups = tracing::debug_span!("cgroup").in_scope(prepare)?;
     undo.push(move || cgroup_record.destroy());
+    record.cgroup.without(cgroups.without());
 
     let (link, theirs) = link::pair(options.cancel.as_ref())?;
     let stdio = handed::stdio(&options.stdio)?;
@@ -158,17 +160,24 @@ fn build<'a>(
     let stubbed = around::inside(&around, || {
         let mut init = plan.init.clone();
         tree::check_root(&bundle.root()?)?;
-        let trees = tree::open_all(plan, &mut init)?;
         let number = |fd: &OwnedFd| fd.as_raw_fd();
-        let fds = Fds {
+        let mut fds = Fds {
             link: number(&theirs),
             gate: gate.as_ref().map_or(-1, number),
             console: terminal.map_or(-1, |terminal| terminal.as_fd().as_raw_fd()),
             stdio: stdio.as_ref().map_or(vec![0, 1, 2], |fds| fds.iter().map(number).collect()),
             tasks: cgroups.tasks().iter().map(number).collect(),
             namespaces: joined.iter().map(|(_, fd)| fd.as_raw_fd()).collect(),
-            trees: trees.iter().map(number).collect(),
+            trees: Vec::new(),
             root: -1,
+        };
+        let preserve = options.listen_fds + options.preserve_fds;
+        let trees =
+            if host.may_open_trees() { tree::open_all(plan, &mut init)? } else { Vec::new() };
+        fds.trees = if host.may_open_trees() {
+            trees.iter().map(number).collect()
+        } else {
+            tree::leave_all(plan, &mut init, &fds, preserve)?
         };
         spawn::spawn(
             &Work::Create(init),
@@ -178,7 +187,7 @@ fn build<'a>(
                 link: theirs.as_fd(),
                 wait_for_maps: plan.namespaces.maps.is_some(),
                 fds,
-                preserve: options.listen_fds + options.preserve_fds,
+                preserve,
             },
         )
     })?;
@@ -188,7 +197,7 @@ fn build<'a>(
     let mut child = Child::new(stubbed.pid, stubbed.pidfd.try_clone().call(|| "dup(pidfd)")?, link);
     undo.push(child.end());
     if let Some(maps) = &plan.namespaces.maps {
-        mapping::write(stubbed.pid, maps, host.euid == 0).at(|| "linux.uidMappings")?;
+        mapping::write(stubbed.pid, maps, host.may_map()).at(|| "linux.uidMappings")?;
         child.link.send(ToInit::Mapped)?;
     }
     let runs = stubbed.wait_for_program();
@@ -201,7 +210,7 @@ fn build<'a>(
     // What would have kept init out: a limit of no processes at all.
     cgroups.joined()?;
     commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
-    Ok(child)
+    Ok((child, cgroups.warnings()))
 }
 
 /// Tells the world of the container: its record, the pid file, the pidfd.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::{KillTarget, serve};
+use super::{KillTarget, member, serve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ContainerId;
 use crate::store::Store;
@@ -17,7 +17,7 @@ pub(crate) fn kill(store: &Store, id: &ContainerId, signal: i32, target: KillTar
     let (entry, record) = store.peek(id)?;
     let (status, pidfd) = status::of(&entry, record.as_ref())?;
     match (record, pidfd, target) {
-        (Some(record), _, KillTarget::All) => record.cgroup.signal_all(signal),
+        (Some(record), _, KillTarget::All) => member::signal(&record, signal),
         (Some(record), Some(pidfd), KillTarget::Init) => {
             // Without a pid namespace of its own the kernel does not end the others with init.
             if signal == libc::SIGKILL && record.shared_pid {

@@ -7,6 +7,7 @@ pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod handed;
 pub(crate) mod kill;
+pub(crate) mod member;
 pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod query;
@@ -85,6 +86,9 @@ pub struct CreateOptions {
     pub cancel: Option<OwnedFd>,
     /// Standard streams of the workload, unless it has a terminal.
     pub stdio: Stdio,
+    /// Whether cgroups and limits that this caller may not make are done without, with a warning; unless said, so it is
+    /// for whoever is not the host's root.
+    pub rootless: Option<bool>,
 }
 
 impl CreateOptions {

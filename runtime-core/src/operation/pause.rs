@@ -1,5 +1,6 @@
 //! `pause`, `resume` and `ps`: what is asked of a container's cgroup while it runs.
 
+use super::member;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ContainerId;
 use crate::store::Store;
@@ -39,9 +40,7 @@ pub(crate) fn processes(store: &Store, id: &ContainerId) -> Result<Vec<i32>> {
     let (_, record) = store.peek(id)?;
     let record: Record =
         record.ok_or_else(|| wrong("container not running: it is still being created".into()))?;
-    let mut pids = record.cgroup.processes()?;
-    pids.sort_unstable();
-    Ok(pids)
+    member::all(&record)
 }
 
 fn wrong(text: String) -> Error {

@@ -66,7 +66,7 @@ pub(crate) fn restore(
     store.check_free(id)?;
     let _span = tracing::debug_span!("restore", id = id.as_str()).entered();
     let bundle = Bundle::open(&create.bundle)?;
-    let host = probe::host()?;
+    let host = probe::host()?.rootless(create.rootless);
     let (plan, warnings) = plan::lower::lower(id, &bundle, &host, create)?;
     check(&plan)?;
     let cgroup_record = unused_cgroup(&plan, &host)?;

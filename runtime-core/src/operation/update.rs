@@ -32,6 +32,8 @@ pub(crate) fn update(
         let text = format!("container not running: {status}");
         return Err(Error::new(ErrorKind::WrongState, text));
     }
+    let cgroup = record.map(|record| record.cgroup).filter(|cgroup| !cgroup.is_nowhere());
+    let cgroup = cgroup.ok_or_else(|| Error::new(ErrorKind::Unsupported, cgroup::NOWHERE))?;
     let malformed =
         |error: serde_json::Error| Error::new(ErrorKind::InvalidSpec, error.to_string());
     let mut given = given(serde_json::to_value(resources).map_err(malformed)?);
@@ -44,7 +46,10 @@ pub(crate) fn update(
     let host = probe::host()?;
     let plan = |config: &[u8]| -> Result<(CgroupPlan, Vec<String>)> {
         let (spec, _) = crate::spec::parse(config)?;
-        lower(id, &spec, &host)
+        let (mut plan, warnings) = lower(id, &spec, &host)?;
+        // Where it is, not where this caller would make it.
+        plan.path = cgroup.path().to_owned();
+        Ok((plan, warnings))
     };
     let (before, _) = plan(&old)?;
     let (after, warnings) = plan(&new)?;

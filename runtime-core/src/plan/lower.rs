@@ -12,11 +12,11 @@ use crate::cgroup::{self, CgroupPlan};
 use crate::error::{Error, Result};
 use crate::host::{CgroupLayout, Host};
 use crate::id::ContainerId;
-use crate::namespace::idmap::IdMaps;
+use crate::namespace::idmap::{IdMaps, IdRange};
 use crate::namespace::{self, Kind, NamespacePlan, Source};
 use crate::operation::{Console, CreateOptions, create::annotations, state_json};
 use crate::process;
-use crate::rootfs::{self, CgroupView, Hierarchy, TreeSource};
+use crate::rootfs::{self, CgroupView, Hierarchy, Purpose, TreeSource};
 use crate::store::record::SeccompListener;
 
 /// Lowers a configuration to the plan of `create`, with warnings.
@@ -66,9 +66,11 @@ pub(crate) fn lower(
             Ok(teu_wire::Sysctl { file: text(file, path)?, value: text(value, path)? })
         })
         .collect::<Result<Vec<_>>>()?;
+    require_rights(host, &namespaces)?;
     let init = InitPlan {
         id: text(id.as_str(), || "id".into())?,
         namespaces: namespaces.init.clone(),
+        sources: if host.may_open_trees() { Vec::new() } else { sources(&trees)? },
         rootfs: Some(rootfs),
         sysctls,
         process,
@@ -98,6 +100,49 @@ pub(crate) fn lower(
         init,
     };
     Ok((plan, warnings))
+}
+
+/// What a caller without privilege cannot have: everything else is in its power once it is root of a user namespace.
+fn require_rights(host: &Host, namespaces: &NamespacePlan) -> Result<()> {
+    if host.may_open_trees() {
+        return Ok(());
+    }
+    if namespaces.wanted.is_inherited(Kind::User) {
+        return Err(Error::unsupported(
+            "linux.namespaces",
+            "rootless container requires user namespaces: add {\"type\": \"user\"}, with uidMappings and \
+             gidMappings (teu spec --rootless writes such a configuration)",
+        ));
+    }
+    if namespaces.wanted.is_inherited(Kind::Mount) {
+        return Err(Error::unsupported(
+            "linux.namespaces",
+            "without privilege a container needs a mount namespace of its own: add {\"type\": \"mount\"}",
+        ));
+    }
+    match namespaces.devices.first() {
+        Some(device) => {
+            let text = "network devices of the host can be moved by root only";
+            Err(Error::unsupported(device.field.as_str(), text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The trees, for init to open.
+fn sources(trees: &[TreeSource]) -> Result<Vec<teu_wire::Source>> {
+    let source = |tree: &TreeSource| {
+        Ok(teu_wire::Source {
+            path: text(&tree.path.to_string_lossy(), || tree.field.clone())?,
+            recursive: tree.recursive,
+            propagation: tree.propagation.unwrap_or(0),
+            device: match tree.what {
+                Purpose::Device { major, minor } => Some(teu_wire::DeviceNumber { major, minor }),
+                Purpose::Root | Purpose::Bind | Purpose::Cgroup { .. } => None,
+            },
+        })
+    };
+    trees.iter().map(source).collect()
 }
 
 /// The user namespaces that idmapped mounts take their maps from.
@@ -154,7 +199,8 @@ fn root_inputs<'a>(
         own_pids: wanted.is_new(Kind::Pid),
         own_network: wanted.is_new(Kind::Network),
         no_pivot: options.no_pivot,
-        unprivileged: host.euid != 0,
+        makes_devices: wanted.is_inherited(Kind::User) && host.is_root(),
+        unprivileged: !host.is_root(),
         cgroup_view: if wanted.is_new(Kind::Cgroup) {
             CgroupView::Fresh
         } else {
@@ -246,7 +292,11 @@ pub(crate) fn lower_process(
         // The maps of a joined user namespace are not known here: the kernel says then.
         host_uid: &|uid| maps.map_or(Some(uid), |maps| maps.host_uid(uid)),
         host_gid: &|gid| maps.map_or(Some(gid), |maps| maps.host_gid(gid)),
-        setgroups_denied: maps.is_some() && host.euid != 0,
+        setgroups_denied: maps.is_some_and(|maps| {
+            !host.may_map()
+                && matches!(maps.gid[..], [IdRange { size: 1, host: own, .. }] if own == host.egid)
+        }),
+        rootless: host.rootless,
     };
     let user_namespace = !namespaces.wanted.is_inherited(Kind::User);
     process::lower::lower(process, spec.linux().as_ref(), host, &inputs, user_namespace, warnings)

@@ -80,6 +80,7 @@ pub(crate) fn lower(
         no_new_privileges: wanted.no_new_privileges().unwrap_or(false),
         rlimits: rlimits(wanted),
         oom_score_adj: oom_score_adj(wanted)?,
+        oom_score_may_stay: inputs.rootless,
         terminal: wanted.terminal().unwrap_or(false).then_some(Terminal {
             height,
             width,
@@ -265,6 +266,7 @@ mod tests {
             host_uid: &|uid| (uid < 1000).then_some(uid),
             host_gid: &|gid| (gid < 1000).then_some(gid),
             setgroups_denied: false,
+            rootless: false,
         };
         lower(&wanted, None, &Host::for_test(), &inputs, false, &mut Vec::new())
     }

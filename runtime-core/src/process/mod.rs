@@ -8,6 +8,8 @@ mod seccomp_cache;
 mod seccomp_enosys;
 
 /// What the rest of the plan tells this section.
+// Each is a fact of another section.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Inputs<'a> {
     /// The container's id, for its keyring.
     pub id: &'a str,
@@ -27,4 +29,6 @@ pub(crate) struct Inputs<'a> {
     pub host_gid: &'a dyn Fn(u32) -> Option<u32>,
     /// setgroups(2) is denied to the user namespace.
     pub setgroups_denied: bool,
+    /// The caller is without privilege.
+    pub rootless: bool,
 }

@@ -69,14 +69,15 @@ fn one_hierarchy(
     trees: &mut Vec<TreeSource>,
 ) -> Result<MountSource> {
     if let CgroupView::BindOf(path) = &inputs.cgroup_view {
-        let host = inputs.cgroup_root.join(&hierarchy.directory).join(path.trim_start_matches('/'));
+        let root = inputs.cgroup_root.join(&hierarchy.directory);
+        let host = root.join(path.trim_start_matches('/'));
         let place = u32::try_from(trees.len()).unwrap_or(u32::MAX);
         trees.push(TreeSource {
             path: host,
             recursive: false,
             propagation: Some(option::PRIVATE),
             field: field.to_owned(),
-            what: Purpose::Bind,
+            what: Purpose::Cgroup { root },
             id_map: None,
         });
         return Ok(MountSource::Tree(Tree { place, directory: true }));

@@ -128,7 +128,7 @@ fn bind_from_host(
     inputs: &Inputs<'_>,
     trees: &mut Vec<TreeSource>,
 ) {
-    if !inputs.user_namespace || device.mode & libc::S_IFMT == libc::S_IFIFO {
+    if inputs.makes_devices || device.mode & libc::S_IFMT == libc::S_IFIFO {
         return;
     }
     device.tree = Some(u32::try_from(trees.len()).unwrap_or(u32::MAX));

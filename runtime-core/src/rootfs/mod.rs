@@ -54,12 +54,18 @@ pub struct IdMap {
 }
 
 /// What a tree is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Purpose {
     /// The directory root.path.
     Root,
     /// The source of a bind mount.
     Bind,
+    /// The container's cgroup in one hierarchy. A container without one is in its caller's, and sees all that its
+    /// caller sees.
+    Cgroup {
+        /// The root of the hierarchy.
+        root: PathBuf,
+    },
     /// A device of the host, where init may not make one.
     Device {
         /// Major number.
@@ -109,15 +115,17 @@ pub(crate) struct Inputs<'a> {
     pub bundle: &'a Path,
     /// The container has a mount namespace of its own.
     pub own_mounts: bool,
-    /// It has a new user namespace: init may not make devices.
+    /// It has a user namespace of its own.
     pub user_namespace: bool,
+    /// Init may make devices: it is in the initial user namespace.
+    pub makes_devices: bool,
     /// It has a pid namespace of its own.
     pub own_pids: bool,
     /// It has a network namespace of its own.
     pub own_network: bool,
     /// `--no-pivot`.
     pub no_pivot: bool,
-    /// The caller may not open trees for init.
+    /// The caller is not the host's root.
     pub unprivileged: bool,
     /// How cgroups are seen.
     pub cgroup_view: CgroupView,

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use oci_spec::runtime::{LinuxIdMapping, Mount as Wanted};
-use teu_wire::{BindPath, Filesystem, FsOption, Mount, MountSource, OwnedText, Tree};
+use teu_wire::{Filesystem, FsOption, Mount, MountSource, OwnedText, Tree};
 
 use super::option::{self, ATIME, Effect, RDONLY};
 use super::{IdMap, Inputs, Purpose, TreeSource, cgroupfs, layer};
@@ -319,10 +319,6 @@ fn bind_source(
     let source = source
         .ok_or_else(|| Error::spec(format!("{field}.source"), "missing: what is to be bound?"))?;
     let path = inputs.bundle.join(source);
-    if inputs.unprivileged {
-        let path = text(&path.to_string_lossy(), field)?;
-        return Ok(MountSource::Path(BindPath { path, recursive }));
-    }
     let place = u32::try_from(trees.len()).unwrap_or(u32::MAX);
     trees.push(TreeSource {
         path,

@@ -70,6 +70,8 @@ steps! {
     Procfs = "opening procfs",
     /// The clock offsets of the time namespace.
     TimeOffsets = "setting the time offsets",
+    /// A tree of the host's mounts, which init opens itself.
+    Source = "opening a part of the host's file systems",
     /// Propagation of all mounts before anything is mounted.
     Propagation = "setting the mount propagation",
     /// The root mount.

@@ -47,6 +47,9 @@ wire_struct! {
         id: Text,
         /// Where it lives.
         namespaces: Namespaces,
+        /// The trees that init opens itself, in the order of [`Fds::trees`], under whose numbers it keeps them: for
+        /// a caller without the right to. Otherwise none.
+        sources: Many<Source>,
         /// What it stands on; absent when it joins a container that stands already.
         rootfs: Maybe<Rootfs>,
         /// linux.sysctl.
@@ -100,6 +103,30 @@ wire_struct! {
         hostname: Maybe<Text>,
         /// domainname.
         domainname: Maybe<Text>,
+    }
+}
+
+wire_struct! {
+    /// A part of the host's tree of mounts (open_tree(2)).
+    Source / SourceView {
+        /// Where it is on the host, absolute.
+        path: Text,
+        /// With all mounts below it.
+        recursive: bool,
+        /// MS_* propagation to set on all of it; 0 leaves it as it is.
+        propagation: u64,
+        /// It has to be this device: major and minor number.
+        device: Maybe<DeviceNumber>,
+    }
+}
+
+wire_struct! {
+    /// makedev(3).
+    DeviceNumber / DeviceNumberView {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
     }
 }
 

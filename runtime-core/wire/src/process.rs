@@ -34,6 +34,8 @@ wire_struct! {
         rlimits: Many<Rlimit>,
         /// oom_score_adj.
         oom_score_adj: Maybe<i32>,
+        /// Where the kernel does not let it be lowered so far, it stays what it is: the caller has no privilege.
+        oom_score_may_stay: bool,
         /// A terminal.
         terminal: Maybe<Terminal>,
         /// The seccomp filter.

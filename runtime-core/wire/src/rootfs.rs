@@ -95,34 +95,22 @@ wire_enum! {
     MountSource / MountSourceView {
         /// A filesystem by type.
         Filesystem(Filesystem) = 0,
-        /// A tree that the caller opened: its place in [`crate::Fds::trees`].
+        /// A tree that was opened for it: its place in [`crate::Fds::trees`].
         Tree(Tree) = 1,
-        /// A tree that init opens itself, for a caller without the right to.
-        Path(BindPath) = 2,
         /// `remount`: only attributes change.
-        Remount(()) = 3,
+        Remount(()) = 2,
         /// A symbolic link instead of a mount: co-mounted v1 controllers have one for each name.
-        Link(Text) = 4,
+        Link(Text) = 3,
     }
 }
 
 wire_struct! {
-    /// A bind mount whose source the caller opened.
+    /// A bind mount.
     Tree / TreeView {
         /// Its place in [`crate::Fds::trees`].
         place: u32,
         /// The source is a directory.
         directory: bool,
-    }
-}
-
-wire_struct! {
-    /// A bind mount whose source init opens.
-    BindPath / BindPathView {
-        /// The source on the host, absolute.
-        path: Text,
-        /// rbind.
-        recursive: bool,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod mount;
 pub mod path;
 pub mod pivot;
 pub mod propagation;
+pub mod source;
 
 use core::ffi::CStr;
 

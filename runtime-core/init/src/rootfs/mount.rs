@@ -30,11 +30,6 @@ pub fn mount(root: &Root, mount: &MountView<'static>, fds: &FdsView<'_>) -> Resu
             )?;
             (tree, if wanted.directory { Kind::Directory } else { Kind::File })
         }
-        MountSourceView::Path(wanted) => {
-            let tree = filesystem::bind(STEP, wanted.path)?;
-            let kind = kind_of(tree.as_fd(), mount)?;
-            (tree, kind)
-        }
         MountSourceView::Remount(()) => return remount(root, mount),
         MountSourceView::Link(target) => return link(root, mount, target),
         MountSourceView::Borrowed(never, _) => match never {},
@@ -64,16 +59,6 @@ fn mode_below(
     let Some(below) = below else { return Ok(None) };
     let mode = rustix::fs::fstat(below).at(STEP, c"fstat", detail)?.st_mode;
     Ok(Some(mode & 0o7777))
-}
-
-fn kind_of(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<Kind> {
-    use rustix::fs::FileType;
-    let mode = rustix::fs::fstat(tree).at(STEP, c"fstat", mount.destination.to_bytes())?.st_mode;
-    Ok(if FileType::from_raw_mode(mode) == FileType::Directory {
-        Kind::Directory
-    } else {
-        Kind::File
-    })
 }
 
 fn set_attributes(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<()> {

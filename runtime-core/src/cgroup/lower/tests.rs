@@ -268,9 +268,21 @@ fn devices_by_privilege_and_layout() {
     let devices = plan.hierarchies.iter().find(|h| h.directory == "devices").unwrap();
     assert_eq!(devices.settings[0].file, "devices.deny");
     let mut rootless = unified_host();
-    rootless.euid = 1000;
+    (rootless.euid, rootless.rootless) = (1000, true);
     let (plan, warnings) = lowered(deny, &rootless).unwrap();
-    assert!(plan.device_program.is_none() && warnings.len() == 1);
+    assert!(plan.device_program.is_none() && warnings.is_empty() && plan.optional);
+}
+
+#[test]
+fn without_privilege_a_missing_controller_is_a_warning() {
+    let mut host = unified_host();
+    host.cgroups = CgroupLayout::Unified { controllers: vec!["pids".into()] };
+    let json = r#"{"memory":{"limit":4096},"pids":{"limit":7}}"#;
+    assert_eq!(lowered(json, &host).unwrap_err().path(), Some("linux.resources.memory.limit"));
+    host.rootless = true;
+    let (plan, warnings) = lowered(json, &host).unwrap();
+    assert!(warnings[0].contains("memory.limit") && warnings[0].contains("Delegate="));
+    assert_eq!(plan.settings().map(|s| s.file.as_str()).collect::<Vec<_>>(), ["pids.max"]);
 }
 
 #[test]

@@ -36,7 +36,6 @@ fn describe(mount: &Mount, trees: &[TreeSource]) -> String {
             Some(tree) => bind(&tree.path.display(), tree.recursive),
             None => "bind".to_owned(),
         },
-        MountSource::Path(path) => bind(&path.path, path.recursive),
         MountSource::Remount(()) => "change what is mounted there".to_owned(),
         MountSource::Link(target) => format!("symbolic link to {target}"),
     }];

@@ -1,0 +1,186 @@
+//! A user without privilege, and what it has: a bundle, a runtime directory, ids of its own in /etc/subuid.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
+        self
+    }
+
+    /// It failed with one line; returns it.
+    #[track_caller]
+    pub(crate) fn refused(self) -> String {
+        assert_ne!(self.code, Some(0), "{self:?}");
+        assert_eq!(self.stderr.matches('\n').count(), 1, "one line: {self:?}");
+        self.stderr
+    }
+}
+
+/// The user and its place.
+pub(crate) struct Lab {
+    dir: tempfile::TempDir,
+    pub(crate) uid: u32,
+    /// The first of its subordinate ids.
+    pub(crate) first: u32,
+}
+
+const USER: &str = "teu-test";
+
+impl Lab {
+    /// None where the host lacks what the tests need; says so.
+    pub(crate) fn new() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root can become somebody else");
+            return None;
+        }
+        static USER_EXISTS: std::sync::Once = std::sync::Once::new();
+        USER_EXISTS.call_once(|| {
+            if id(USER).is_none() {
+                let made = Command::new("useradd").args(["--create-home", USER]).status().unwrap();
+                assert!(made.success(), "useradd {USER}");
+            }
+        });
+        let uid = id(USER).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let lab = Self { dir, uid, first: first_of(USER)? };
+        // Copies: the build's own place may be closed to others.
+        let copy = |from: &Path, to: &str| {
+            let status = Command::new("cp").arg(from).arg(lab.file(to)).status().unwrap();
+            assert!(status.success(), "cp {}", from.display());
+        };
+        copy(Path::new(env!("CARGO_BIN_EXE_teu")), "teu");
+        for directory in ["runtime", "bundle", "bundle/rootfs", "bundle/rootfs/bin"] {
+            std::fs::create_dir(lab.file(directory)).unwrap();
+        }
+        std::fs::set_permissions(lab.file("runtime"), PermissionsExt::from_mode(0o700)).unwrap();
+        copy(Path::new("/bin/busybox"), "bundle/rootfs/bin/busybox");
+        for name in ["sh", "sleep", "cat", "id", "tty", "mkdir", "mount", "stat", "touch", "mknod"]
+        {
+            std::os::unix::fs::symlink("busybox", lab.file("bundle/rootfs/bin").join(name))
+                .unwrap();
+        }
+        let owner = format!("{uid}:{uid}");
+        let owned =
+            Command::new("chown").args(["-R", &owner]).arg(lab.dir.path()).status().unwrap();
+        assert!(owned.success(), "chown");
+        lab.run(&["spec", "--rootless", "--bundle", &lab.word("bundle")]).ok();
+        lab.edit(|spec| {
+            spec["process"]["terminal"] = false.into();
+            spec["process"]["args"] = json!(["sleep", "1000"]);
+        });
+        Some(lab)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn word(&self, name: &str) -> String {
+        self.file(name).to_str().unwrap().to_owned()
+    }
+
+    /// Changes config.json.
+    pub(crate) fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.file("bundle/config.json");
+        let mut spec: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut spec);
+        std::fs::write(&path, spec.to_string()).unwrap();
+    }
+
+    /// What the container runs.
+    pub(crate) fn script(&self, script: &str) {
+        self.edit(|spec| spec["process"]["args"] = json!(["sh", "-c", script]));
+    }
+
+    /// Maps the user and its subordinate ids.
+    pub(crate) fn map_all(&self) {
+        self.edit(|spec| {
+            for field in ["uidMappings", "gidMappings"] {
+                spec["linux"][field] = json!([
+                    { "containerID": 0, "hostID": self.uid, "size": 1 },
+                    { "containerID": 1, "hostID": self.first, "size": 65536 }
+                ]);
+            }
+        });
+    }
+
+    /// A command of the user's, with nothing of root's.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let uid = self.uid.to_string();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "--inh-caps=-all"])
+            .arg(self.file("teu"))
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("XDG_RUNTIME_DIR", self.file("runtime"))
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// `teu` as the user; its streams are files, which a container that goes on may keep.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        let (out, err) =
+            (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let mut command = self.command(args);
+        command.stdout(out.reopen().unwrap()).stderr(err.reopen().unwrap());
+        let code = command.status().unwrap().code();
+        let text = |file: &tempfile::NamedTempFile| std::fs::read_to_string(file.path()).unwrap();
+        Ran { code, stdout: text(&out), stderr: text(&err) }
+    }
+
+    /// Runs the container to its end.
+    pub(crate) fn run_container(&self) -> Ran {
+        self.run(&["run", "--bundle", &self.word("bundle"), "c1"])
+    }
+
+    pub(crate) fn exec(&self, command: &[&str]) -> Ran {
+        self.run(&[&["exec", "c1"], command].concat())
+    }
+
+    /// Nothing is left of any container.
+    #[track_caller]
+    pub(crate) fn nothing_left(&self) {
+        assert_eq!(self.run(&["list", "-q"]).ok().stdout, "");
+        let left = std::fs::read_dir(self.file("runtime/teu")).unwrap();
+        let left: Vec<_> = left.flatten().map(|entry| entry.file_name()).collect();
+        assert!(left.iter().all(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.run(&["delete", "--force", "c1"]);
+    }
+}
+
+fn id(user: &str) -> Option<u32> {
+    let out = Command::new("id").args(["-u", user]).output().unwrap();
+    String::from_utf8(out.stdout).unwrap().trim().parse().ok()
+}
+
+fn first_of(user: &str) -> Option<u32> {
+    let text = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(user)?.strip_prefix(':'));
+    let first = line.and_then(|line| line.split(':').next()?.parse().ok());
+    if first.is_none() {
+        eprintln!("skipped: {user} has no ids in /etc/subuid");
+    }
+    first
+}
