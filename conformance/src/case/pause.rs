@@ -6,7 +6,7 @@ use super::Case;
 use super::exec::{exec, sleeper};
 use crate::harness::call::Running;
 use crate::harness::container::PATIENCE;
-use crate::harness::{Container, Exit, Lab, Result, ensure, ensure_eq, event, process};
+use crate::harness::{Container, Exit, Lab, Result, cgroup, ensure, ensure_eq, event, process};
 
 const MANUAL: &str = "runc-pause(8), runc-resume(8)";
 
@@ -93,12 +93,6 @@ fn exec_ignored(lab: &Lab) -> Result {
     Ok(())
 }
 
-/// Where a process that is about to enter a frozen cgroup can be seen: on cgroup v2 it is born in there, and
-/// frozen before it is anything.
-fn needs_v1_freezer(lab: &Lab) -> Result {
-    lab.needs("/sys/fs/cgroup/freezer", "the v1 freezer")
-}
-
 /// A call of `exec` into a paused container, once its process is frozen there on its way to the program.
 fn held<'l>(
     lab: &'l Lab,
@@ -113,10 +107,12 @@ fn held<'l>(
     loop {
         let listed = lab.call(["ps", "--format", "json", &container.id]).run()?.ok()?.json()?;
         let pids = listed.as_array().into_iter().flatten().filter_map(|pid| pid.as_i64());
-        // In the container's pid namespace: who makes it may be in the cgroup for a moment, too.
+        // In the container's pid namespace: who makes it may be in the cgroup for a moment, too. On cgroup v2 it may
+        // be born in there, and is frozen before it is anything; then nobody else comes.
+        let unified = cgroup::v1("freezer", "").is_none();
         let inside = |pid: &i32| {
             let ids = process::status_field(*pid, "NSpid").unwrap_or_default();
-            *pid != init && ids.split_whitespace().count() > 1
+            *pid != init && (unified || ids.split_whitespace().count() > 1)
         };
         if let Some(pid) = pids.filter_map(|pid| i32::try_from(pid).ok()).find(inside) {
             return Ok((call, pid));
@@ -126,7 +122,6 @@ fn held<'l>(
 }
 
 fn exec_caller_killed(lab: &Lab) -> Result {
-    needs_v1_freezer(lab)?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
@@ -135,12 +130,12 @@ fn exec_caller_killed(lab: &Lab) -> Result {
     caller.kill()?;
     container.call("resume").run()?.ok()?;
     ensure!(event::readable(&other, PATIENCE)?, "the process goes on without its caller");
-    process::reap_ended();
+    // Others may have been made on the way, and init of their pid namespace cannot end before they are reaped.
+    ensure_eq!(process::settle_but(container.pid()?, PATIENCE), Vec::new(), "processes left");
     exec(lab, &container, &[], &["/bin/cat", "/dev/shm/ran"]).run()?.refused().map(drop)
 }
 
 fn exec_called_off(lab: &Lab) -> Result {
-    needs_v1_freezer(lab)?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
@@ -151,12 +146,12 @@ fn exec_called_off(lab: &Lab) -> Result {
     ensure_eq!(container.status()?, "paused", "status of the container");
     container.call("resume").run()?.ok()?;
     ensure!(event::readable(&other, PATIENCE)?, "the process goes on without its caller");
-    process::reap_ended();
+    // Others may have been made on the way, and init of their pid namespace cannot end before they are reaped.
+    ensure_eq!(process::settle_but(container.pid()?, PATIENCE), Vec::new(), "processes left");
     exec(lab, &container, &[], &["/bin/cat", "/dev/shm/ran"]).run()?.refused().map(drop)
 }
 
 fn exec_killed(lab: &Lab) -> Result {
-    needs_v1_freezer(lab)?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let file = lab.folder.join("exec.pid");

@@ -72,11 +72,16 @@ pub(crate) fn reap_ended() {
 /// Waits at most `at_most` for all descendants of this process to end, and reaps them.
 /// Returns those that are still there, with their names.
 pub(crate) fn settle(at_most: Duration) -> Vec<(i32, String)> {
+    settle_but(0, at_most)
+}
+
+/// As [`settle`], for all but one process.
+pub(crate) fn settle_but(stays: i32, at_most: Duration) -> Vec<(i32, String)> {
     let me = i32::try_from(std::process::id()).unwrap_or(0);
     let end = std::time::Instant::now() + at_most;
     loop {
         reap_ended();
-        let left = descendants(me);
+        let left: Vec<i32> = descendants(me).into_iter().filter(|pid| *pid != stays).collect();
         let Some(first) = left.first() else { return Vec::new() };
         let remaining = end.saturating_duration_since(std::time::Instant::now());
         if remaining.is_zero() {

@@ -46,18 +46,27 @@ pub(crate) fn wait(
     cancel: Option<BorrowedFd<'_>>,
     timeout: Option<&Timespec>,
 ) -> Result<bool> {
+    // Interrupted: for the caller to look at its clock again.
+    look(fd, cancel, timeout).map(|ready| ready.unwrap_or(true))
+}
+
+/// As [`wait`]; none where a signal has come first.
+fn look(
+    fd: BorrowedFd<'_>,
+    cancel: Option<BorrowedFd<'_>>,
+    timeout: Option<&Timespec>,
+) -> Result<Option<bool>> {
     let mut fds = vec![PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     fds.extend(cancel.map(|cancel| PollFd::from_borrowed_fd(cancel, PollFlags::IN)));
     let ready = match rustix::event::poll(&mut fds, timeout) {
-        // For the caller to look at its clock again.
-        Err(rustix::io::Errno::INTR) => return Ok(true),
+        Err(rustix::io::Errno::INTR) => return Ok(None),
         other => other.call(|| "poll")?,
     };
     let called_off = fds.get(1).is_some_and(|cancel| !cancel.revents().is_empty());
     if called_off && fds.first().is_some_and(|fd| fd.revents().is_empty()) {
         return Err(Error::new(ErrorKind::Cancelled, "called off before the container ran"));
     }
-    Ok(ready > 0)
+    Ok(Some(ready > 0))
 }
 
 impl Link {
@@ -69,6 +78,15 @@ impl Link {
     /// Readable when the caller does not want to wait any longer.
     pub(crate) fn cancel(&self) -> Option<BorrowedFd<'_>> {
         self.cancel.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Waits until there is a message, or init has ended; not where nobody can call it off.
+    ///
+    /// # Errors
+    /// The caller has called it off.
+    pub(crate) fn wait(&self) -> Result<()> {
+        while self.cancel.is_some() && look(self.socket.as_fd(), self.cancel(), None)?.is_none() {}
+        Ok(())
     }
 
     /// The next message; an empty one when init has ended or become the workload.

@@ -223,6 +223,12 @@ fn run<'a>(
     let mut child = Child::new(stubbed.pid, stubbed.pidfd.try_clone().call(|| "dup(pidfd)")?, link);
     child.pausable = Some(record.cgroup.clone());
     undo.push(child.end());
+    // Born in a frozen cgroup it does nothing until the container is resumed, and shares this process's memory as
+    // long: who calls it off must not wait for that. Killed, it ends at once even there.
+    if let Err(error) = child.link.wait() {
+        serve::kill(&child.pidfd)?;
+        return Err(error);
+    }
     let runs = stubbed.wait_for_program();
     drop(stubbed);
     runs?;

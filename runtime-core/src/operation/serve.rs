@@ -61,7 +61,7 @@ pub(crate) fn ending(pidfd: &OwnedFd) -> impl FnOnce() -> Result<()> + use<> {
 }
 
 /// Kills a process; one that has ended is fine.
-fn kill(pidfd: &OwnedFd) -> Result<()> {
+pub(crate) fn kill(pidfd: &OwnedFd) -> Result<()> {
     match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
         Err(errno) if errno.0 != libc::ESRCH => {
             Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)")
