@@ -66,6 +66,25 @@ impl Prepared {
         &self.without
     }
 
+    /// The error of a clone into the cgroup, where that is the cgroup's fault.
+    pub(crate) fn why_not_inside(&self, error: Error, path: &str) -> Error {
+        let Some(dir) = self.unified.as_ref().filter(|_| error.errno() == Some(libc::EOPNOTSUPP))
+        else {
+            return error;
+        };
+        let kind = file::read(dir, "cgroup.type").unwrap_or_default();
+        let message = format!(
+            "cgroup {path} is \"{}\": one above it is threaded, and below that no container can be; give another",
+            kind.trim()
+        );
+        Error::os(message, Errno::OPNOTSUPP).at("linux.cgroupsPath")
+    }
+
+    /// Whether [`joined`](Self::joined) limits the memory of a process that runs already.
+    pub(crate) fn limits_memory_late(&self) -> bool {
+        self.late.iter().any(|setting| setting.file.starts_with("memory."))
+    }
+
     pub(super) fn new(tasks: Vec<OwnedFd>, unified: Option<OwnedFd>) -> Self {
         let (warnings, without, denied) = Default::default();
         Self { tasks, unified, late: Vec::new(), warnings, without, denied }

@@ -190,7 +190,8 @@ fn build<'a>(
                 preserve,
             },
         )
-    })?;
+    })
+    .map_err(|error| cgroups.why_not_inside(error, &plan.cgroup.path))?;
     // Only init may hold its end, or its death would not end the link.
     drop(theirs);
 
@@ -207,8 +208,14 @@ fn build<'a>(
 
     let serve = || serve::until_ready(&mut child, plan, bundle, record, undo);
     tracing::debug_span!("init").in_scope(serve)?;
-    // What would have kept init out: a limit of no processes at all.
+    // What would have kept init out, or the caller from its memory: no processes at all, little memory.
     cgroups.joined()?;
+    // A limit below what init uses has the kernel end it within that write, which succeeds.
+    if cgroups.limits_memory_late()
+        && let Some(error) = serve::oom_killed(&record.cgroup)
+    {
+        return Err(error);
+    }
     commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
     Ok((child, cgroups.warnings()))
 }

@@ -212,13 +212,42 @@ pub(crate) fn pid_of(pidfd: &OwnedFd) -> Result<i32> {
 
 /// Init is gone without a word: its wait status, or the OOM killer's count, says why.
 fn died(pidfd: &OwnedFd, record: &Record) -> Error {
-    if record.cgroup.oom_kills().is_some_and(|kills| kills > 0) {
-        return Error::new(
-            ErrorKind::InitDied,
-            "container init was OOM-killed (memory limit too low?)",
-        );
+    oom_killed(&record.cgroup).unwrap_or_else(|| ended("container init", pidfd))
+}
+
+/// The error of a container whose init, its only process yet, the OOM killer has ended; none where it has not.
+pub(crate) fn oom_killed(cgroup: &CgroupRecord) -> Option<Error> {
+    cgroup.oom_kills().filter(|kills| *kills > 0)?;
+    // Managers know the first words (runc's).
+    let message =
+        format!("container init was OOM-killed (memory limit too low?){}", memory_of(cgroup));
+    Some(Error::new(ErrorKind::InitDied, message))
+}
+
+/// The limit and what is used of it, as the end of a sentence; nothing where there is no limit of the container's.
+fn memory_of(cgroup: &CgroupRecord) -> String {
+    let Some(limit) = cgroup.memory_limit() else { return String::new() };
+    // What was in use when it died is the most that was; kernels before 5.19 have no such file for cgroup2.
+    let used = cgroup.memory_peak().or_else(|| cgroup.memory_usage());
+    let used = used.map_or(String::new(), |used| format!(", {used} bytes were in use"));
+    format!(": the limit is {limit} bytes{used}")
+}
+
+/// The error of a further process that ended before it was the workload.
+fn process_died(pidfd: &OwnedFd, cgroup: &CgroupRecord) -> Error {
+    let killed = was_killed(pidfd);
+    let error = ended("the process", pidfd);
+    match cgroup.oom_kills() {
+        // Which of its processes were ended the kernel does not tell.
+        Some(kills @ 1..) if killed => Error::new(
+            error.kind(),
+            format!(
+                "{error}; the OOM killer has ended {kills} of the container's processes{}",
+                memory_of(cgroup)
+            ),
+        ),
+        _ => error,
     }
-    ended("container init", pidfd)
 }
 
 fn ended(who: &str, pidfd: &OwnedFd) -> Error {
@@ -276,7 +305,7 @@ pub(crate) fn until_executed(
             }
             (Some(ToCaller::Failed), _) => return Err(report::error(&message.body)),
             (None, _) if told => return Ok(()),
-            (None, _) => return Err(ended("the process", &child.pidfd)),
+            (None, _) => return Err(process_died(&child.pidfd, &record.cgroup)),
             (Some(other), _) => {
                 return Err(Error::new(ErrorKind::Os, format!("init said {other:?} out of turn")));
             }
