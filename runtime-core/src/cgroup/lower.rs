@@ -49,7 +49,8 @@ pub fn lower(
     }
     target.section(|target| other::lower(resources, target))?;
     let optional = host.rootless;
-    let plan = CgroupPlan { path, hierarchies: target.hierarchies, optional, device_program };
+    let hierarchies = target.hierarchies;
+    let plan = CgroupPlan { path, hierarchies, optional, device_program, owner: None };
     Ok((plan, target.warnings))
 }
 

@@ -15,6 +15,7 @@ mod join;
 mod kill;
 mod lower;
 mod oom;
+mod owner;
 mod path;
 mod prepare;
 mod record;
@@ -27,6 +28,7 @@ pub use device::{Access, DeviceKind, DeviceProgram, DeviceRule};
 pub use join::Below;
 pub use lower::lower;
 pub use oom::OomNotices;
+pub(crate) use owner::is_writable;
 pub use prepare::{Prepared, prepare};
 pub use record::CgroupRecord;
 pub use update::update;
@@ -57,6 +59,8 @@ pub struct CgroupPlan {
     pub optional: bool,
     /// The device rules, where cgroup2 has to enforce them by a BPF program.
     pub device_program: Option<DeviceProgram>,
+    /// The user of the host who gets the cgroup, where cgroup2 is alone and the container may write to its cgroup.
+    pub owner: Option<u32>,
 }
 
 /// The container's directory in one hierarchy.

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::lower::HINT;
 use super::{
-    CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, v1, v2,
+    CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, owner, v1, v2,
 };
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::host::Host;
@@ -149,6 +149,9 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
                 }
                 if let Some(rules) = &plan.device_program {
                     v2::attach_devices(&dir, rules)?;
+                }
+                if let Some(owner) = plan.owner {
+                    owner::give(&dir, &base, owner)?;
                 }
                 prepared.unified = Some(dir);
                 prepared.late.clone_from(&hierarchy.late);

@@ -35,12 +35,13 @@ pub(crate) fn lower(
     refuse_unimplemented(spec)?;
 
     let namespaces = namespace::lower::lower(spec)?;
-    let (cgroup, more) = cgroup::lower(
+    let (mut cgroup, more) = cgroup::lower(
         linux.and_then(|linux| linux.cgroups_path().as_deref()),
         id.as_str(),
         linux.and_then(|linux| linux.resources().as_ref()),
         host,
     )?;
+    cgroup.owner = cgroup_owner(spec, host, &namespaces);
     warnings.extend(more);
     let (rootfs, trees, more) =
         rootfs::lower::lower(spec, &root_inputs(bundle, host, options, &namespaces, &cgroup))?;
@@ -143,6 +144,25 @@ fn sources(trees: &[TreeSource]) -> Result<Vec<teu_wire::Source>> {
         })
     };
     trees.iter().map(source).collect()
+}
+
+/// The user of the host who gets the container's cgroup: on cgroup2, and where the container has a cgroup namespace of
+/// its own and may write to it (config-linux.md, "Cgroup ownership").
+fn cgroup_owner(spec: &Spec, host: &Host, namespaces: &NamespacePlan) -> Option<u32> {
+    let alone = matches!(host.cgroups, CgroupLayout::Unified { .. });
+    let mounts = spec.mounts().as_deref().unwrap_or_default();
+    if !alone || !namespaces.wanted.is_new(Kind::Cgroup) || !cgroup::is_writable(mounts) {
+        return None;
+    }
+    let uid = spec.process().as_ref()?.user().uid();
+    let owner = match &namespaces.maps {
+        Some(maps) => maps.host_uid(uid)?,
+        // The map of a namespace that is joined is not known here.
+        None if namespaces.wanted.is_inherited(Kind::User) => uid,
+        None => return None,
+    };
+    // Whoever makes the cgroup owns it already, and only root may give it away.
+    (owner != host.euid && host.euid == 0 && !host.rootless).then_some(owner)
 }
 
 /// The user namespaces that idmapped mounts take their maps from.
