@@ -125,7 +125,11 @@ fn before(name: &str, value: &str, text: &str) -> Vec<String> {
             // Of a file of several lines, `rdma.max`, the one with the same key.
             let key = |line: &str| line.split_whitespace().next().map(str::to_owned);
             let same = text.lines().find(|line| key(line) == key(value));
-            same.or_else(|| text.lines().next()).map(str::to_owned).into_iter().collect()
+            let line = same.or_else(|| text.lines().next());
+            // Of the weights without a device only BFQ's older form takes the number alone, and all others too.
+            line.map(|line| line.strip_prefix("default ").unwrap_or(line).to_owned())
+                .into_iter()
+                .collect()
         }
     }
 }
@@ -158,6 +162,8 @@ mod tests {
         let rdma = "mlx4_0 hca_handle=2\nmlx4_1 hca_handle=max\n";
         assert_eq!(before("rdma.max", "mlx4_1 hca_handle=9", rdma), ["mlx4_1 hca_handle=max"]);
         assert_eq!(before("io.latency", "8:0 target=5", ""), ["8:0 target=0"]);
+        let weights = "default 100\n8:0 50\n";
+        assert_eq!(before("io.weight", "200", weights), ["100"]);
         let throttle = "8:0 7\n8:16 9\n";
         assert_eq!(before("blkio.throttle.read_bps_device", "8:16 1", throttle), ["8:16 9"]);
         assert_eq!(before("blkio.throttle.read_bps_device", "9:1 1", throttle), ["9:1 0"]);

@@ -58,6 +58,11 @@ fn pass_on(root: &OwnedFd, control: &str, controller: &Controller) -> Result<()>
             errno,
         )
         .at(field),
+        Errno::OPNOTSUPP => Error::os(
+            format!("\"+{name}\" for {control}: the cgroup is threaded, or one above it is, and {name} is for whole processes only (cgroups(7))"),
+            errno,
+        )
+        .at(field),
         _ => Error::os(format!("the kernel refused \"+{name}\" for {control}"), errno).at(field),
     })
 }
@@ -69,7 +74,10 @@ pub(super) fn attach_devices(cgroup: &OwnedFd, rules: &DeviceProgram) -> Result<
     let program = bpf::load_device_program(&instructions)
         .call(|| "bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE)")
         .at(|| device::FIELD)?;
+    // Programs of the cgroups above stay and have to allow, too; EPERM says that one of them suffers no others.
     bpf::attach_device_program(cgroup.as_fd(), program.as_fd())
-        .call(|| "bpf(BPF_PROG_ATTACH, BPF_CGROUP_DEVICE)")
+        .call(|| {
+            "bpf(BPF_PROG_ATTACH, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI); was one attached above without that flag?"
+        })
         .at(|| device::FIELD)
 }

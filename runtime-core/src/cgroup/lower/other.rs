@@ -133,8 +133,10 @@ fn unified(resources: &LinuxResources, target: &mut Target<'_>) -> Result<()> {
             let message = "a key is the name of a cgroup v2 file, like memory.high";
             return Err(Error::spec(field, message));
         };
-        if matches!(file.as_str(), "cgroup.procs" | "cgroup.threads" | "cgroup.kill") {
-            return Err(Error::spec(field, "moves or kills processes and is not a resource"));
+        let about_processes = ["cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze"];
+        if about_processes.contains(&file.as_str()) {
+            let message = "moves, stops or kills processes and is not a resource";
+            return Err(Error::spec(field, message));
         }
         let Some(index) = target.unified() else {
             return Err(Error::unsupported(UNIFIED, "this host has cgroup v1 only"));
@@ -147,13 +149,22 @@ fn unified(resources: &LinuxResources, target: &mut Target<'_>) -> Result<()> {
         } else {
             target.home(controller, &field)?
         };
-        let setting = Setting::new(file, value, field);
-        // Limits of memory come when init runs its own program (see `memory`), and after the typed ones.
-        if file.starts_with("memory.") {
-            target.set_late(home, setting);
-        } else {
-            target.set(home, setting);
+        for line in lines(value) {
+            let setting = Setting::new(file, line, &field);
+            // Limits of memory come when init runs its own program (see `memory`), and after the typed ones.
+            if file.starts_with("memory.") {
+                target.set_late(home, setting);
+            } else {
+                target.set(home, setting);
+            }
         }
     }
     Ok(())
+}
+
+/// What is written at once: a file with a line for each device takes one line a write, and none at all is a line
+/// feed, since the kernel never sees a write of nothing.
+fn lines(value: &str) -> Vec<&str> {
+    let lines: Vec<&str> = value.lines().filter(|line| !line.trim().is_empty()).collect();
+    if lines.is_empty() { vec!["\n"] } else { lines }
 }

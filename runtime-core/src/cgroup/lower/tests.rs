@@ -167,6 +167,10 @@ fn v2_values() {
                 "network":{"classID":1}}"#,
             &["/pids.max=1", "/cgroup.max.depth=3", "late:/memory.high=77"],
         ),
+        (
+            r#"{"unified":{"io.max":"8:0 rbps=1\n8:16 wbps=2\n","cpuset.cpus":""}}"#,
+            &["/cpuset.cpus=\n", "/io.max=8:0 rbps=1", "/io.max=8:16 wbps=2"],
+        ),
     ];
     for (json, expected) in cases {
         assert_eq!(writes(json, &unified_host()), *expected, "{json}");
@@ -207,6 +211,7 @@ fn errors_name_the_field() {
         (r#"{"unified":{"memory.high":"1"}}"#, &hybrid, "unified.memory.high"),
         (r#"{"unified":{"../memory.high":"1"}}"#, &v2, "unified.../memory.high"),
         (r#"{"unified":{"cgroup.procs":"0"}}"#, &v2, "unified.cgroup.procs"),
+        (r#"{"unified":{"cgroup.freeze":"1"}}"#, &v2, "unified.cgroup.freeze"),
         (r#"{"unified":{"misc.max":"0"}}"#, &v2, "unified.misc.max"),
         (r#"{"devices":[{"allow":true,"access":"x"}]}"#, &v2, "devices[0].access"),
     ];

@@ -102,7 +102,7 @@ pub struct Memory {
     pub cache: u64,
     /// All.
     pub usage: Usage,
-    /// Memory and swap together on v1; swap alone on v2, as runc has it.
+    /// Memory and swap together; `max` is 0 on v2.
     pub swap: Usage,
     /// The kernel's; v1.
     pub kernel: Usage,

@@ -55,10 +55,11 @@ fn memory(dir: &Directory, stats: &mut Stats) {
         max: number("memory.peak"),
         failcnt: events.get("max").copied().unwrap_or(0),
     };
+    // Both together, as v1 counts them; the peaks of the two were not at the same time.
     memory.swap = Usage {
-        usage: number("memory.swap.current"),
-        limit: number("memory.swap.max"),
-        max: number("memory.swap.peak"),
+        usage: memory.usage.usage + number("memory.swap.current"),
+        limit: memory.usage.limit.saturating_add(number("memory.swap.max")),
+        max: 0,
         failcnt: 0,
     };
     memory.raw = dir.table("memory.stat");
