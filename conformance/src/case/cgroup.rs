@@ -11,10 +11,8 @@ use super::namespace::add;
 use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
 const PATH: &str = "OCI runtime-spec config-linux.md#cgroups-path";
-const RESOURCES: &str = "OCI runtime-spec config-linux.md#control-groups";
-const IGNORED: &str =
-    "runc 1.1 silently ignores limits of a controller that the host does not have";
-const NEWER: &str = "runc 1.1 implements runtime-spec 1.0.2, which has no such property";
+pub(super) const RESOURCES: &str = "OCI runtime-spec config-linux.md#control-groups";
+pub(super) const NEWER: &str = "runc 1.1 implements runtime-spec 1.0.2, which has no such property";
 
 pub(super) const CASES: &[Case] = &[
     Case::new("cgroup/path", "the container is in cgroupsPath of every hierarchy", PATH, path),
@@ -77,10 +75,13 @@ pub(super) const CASES: &[Case] = &[
             limits,
             "memory",
             &[("memory.limit_in_bytes", "9223372036854771712")],
-            &[("memory.max", "max")],
+            &[("memory.max", "max"), ("memory.swap.max", "max")],
         )
     }),
     Case::new("cgroup/memory-swappiness", "memory.swappiness", RESOURCES, |lab| {
+        if cgroup::v1("memory", "").is_none() {
+            return lacks("memory.swappiness (cgroup v1)");
+        }
         values(
             lab,
             json!({ "memory": { "swappiness": 17 } }),
@@ -88,10 +89,6 @@ pub(super) const CASES: &[Case] = &[
             &[("memory.swappiness", "17")],
             &[],
         )
-    }),
-    Case::new("cgroup/cpu-shares", "cpu.shares", RESOURCES, |lab| {
-        // The formula for the weight of v2 differs between runtimes.
-        values(lab, json!({ "cpu": { "shares": 512 } }), "cpu", &[("cpu.shares", "512")], &[])
     }),
     Case::new("cgroup/cpu-quota", "cpu.quota and cpu.period", RESOURCES, |lab| {
         let limits = json!({ "cpu": { "quota": 50_000, "period": 200_000 } });
@@ -128,15 +125,6 @@ pub(super) const CASES: &[Case] = &[
         let files = [("pids.max", "max")];
         values(lab, json!({ "pids": { "limit": -1 } }), "pids", &files, &files)
     }),
-    Case::new("cgroup/pids-in-force", "fork fails at the limit", RESOURCES, pids_in_force),
-    Case::new("cgroup/oom", "a workload beyond its memory dies: 137", RESOURCES, oom),
-    Case::new("cgroup/block-weight", "blockIO.weight is set or is an error", RESOURCES, weight),
-    Case::new("cgroup/block-throttle", "blockIO.throttle*Device", RESOURCES, throttle),
-    Case::new("cgroup/hugepages", "hugepageLimits is set or is an error", RESOURCES, hugepages)
-        .known(IGNORED),
-    Case::new("cgroup/network-class", "network.classID is set or is an error", RESOURCES, class)
-        .known(IGNORED),
-    Case::new("cgroup/unified", "resources.unified is set, or an error on v1", RESOURCES, unified),
 ];
 
 /// The cgroup of each hierarchy in which the process is: controllers (empty for v2) and path.
@@ -261,7 +249,7 @@ fn namespace(lab: &Lab) -> Result {
 }
 
 /// The container's folder for a controller; whether it is of v2. Skips without the controller.
-fn place(controller: &str, leaf: &str) -> Result<(PathBuf, bool)> {
+pub(super) fn place(controller: &str, leaf: &str) -> Result<(PathBuf, bool)> {
     match (cgroup::v1(controller, leaf), cgroup::v2(controller, leaf)) {
         (Some(folder), _) => Ok((folder, false)),
         (None, Some(folder)) => Ok((folder, true)),
@@ -287,112 +275,14 @@ pub(super) fn values(
     Ok(())
 }
 
-fn merge(config: &mut Value, resources: &Value) {
+pub(super) fn merge(config: &mut Value, resources: &Value) {
     for (key, value) in resources.as_object().into_iter().flatten() {
         config["linux"]["resources"][key] = value.clone();
     }
 }
 
 /// `create` with these resources must fail with a message that names `word`.
-fn refused(lab: &Lab, resources: Value, word: &str) -> Result {
+pub(super) fn refused(lab: &Lab, resources: Value, word: &str) -> Result {
     let container = lab.container(lab.bundle(|config| merge(config, &resources))?);
     container.try_create()?.refused()?.fails(1, word).map(drop)
-}
-
-fn pids_in_force(lab: &Lab) -> Result {
-    place("pids", "")?;
-    let container = lab.container(lab.bundle(|config| {
-        config["linux"]["resources"]["pids"] = json!({ "limit": 20 });
-        config["process"]["args"] = json!(["/probe", "fork", "40"]);
-    })?);
-    let output = container.run()?.ok()?.stdout;
-    let count = output.lines().next().and_then(|line| line.strip_prefix("children ")?.parse().ok());
-    ensure!(count.is_some_and(|count: u32| (10..20).contains(&count)), "children: {output:?}");
-    ensure!(output.contains(&format!("errno {}", libc::EAGAIN)), "the end of it: {output:?}");
-    Ok(())
-}
-
-fn oom(lab: &Lab) -> Result {
-    place("memory", "")?;
-    let container = lab.container(lab.bundle(|config| {
-        config["linux"]["resources"]["memory"] = json!({ "limit": 33_554_432, "swap": 33_554_432 });
-        config["process"]["args"] = json!(["/probe", "alloc", "268435456"]);
-    })?);
-    ensure_eq!(container.run()?.code, Some(137), "exit status of run");
-    Ok(())
-}
-
-/// Either one of the files has the value, or create fails and names the field: a limit is never
-/// ignored. Which of the two is not asked, because a runtime may enable a controller.
-pub(super) fn set_or_refused(
-    lab: &Lab,
-    resources: Value,
-    files: &[&str],
-    want: &str,
-    word: &str,
-) -> Result {
-    let container = lab.container(lab.bundle(|config| merge(config, &resources))?);
-    let done = container.try_create()?;
-    if done.code != Some(0) {
-        return done.fails(1, word)?.refused().map(drop);
-    }
-    let leaf = container.bundle.cgroup();
-    let got: Vec<String> = cgroup::hierarchies()
-        .iter()
-        .flat_map(|hierarchy| files.iter().map(|file| hierarchy.mount.join(&leaf).join(file)))
-        .filter_map(|file| Some(fs::read_to_string(file).ok()?.trim().to_owned()))
-        .collect();
-    ensure!(got.iter().any(|all| all.lines().any(|l| l == want)), "{files:?}: {got:?}, not {want}");
-    Ok(())
-}
-
-fn weight(lab: &Lab) -> Result {
-    let files = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight"];
-    set_or_refused(lab, json!({ "blockIO": { "weight": 321 } }), &files, "321", "weight")
-}
-
-fn throttle(lab: &Lab) -> Result {
-    let device = fs::read_dir("/sys/block")?
-        .flatten()
-        .find_map(|entry| fs::read_to_string(entry.path().join("dev")).ok());
-    let Some(device) = device else { return lacks("a block device") };
-    let device = device.trim();
-    let Some((major, minor)) = device.split_once(':') else { return lacks("a block device") };
-    let number = |text: &str| text.parse::<i64>().unwrap_or(-1);
-    let limit = json!([{ "major": number(major), "minor": number(minor), "rate": 1_048_576 }]);
-    let v1 = format!("{device} 1048576");
-    let controller = if cgroup::v1("blkio", "").is_some() { "blkio" } else { "io" };
-    for (property, file, v2) in [
-        ("throttleReadBpsDevice", "read_bps", "rbps=1048576 wbps=max riops=max wiops=max"),
-        ("throttleWriteBpsDevice", "write_bps", "rbps=max wbps=1048576 riops=max wiops=max"),
-        ("throttleReadIOPSDevice", "read_iops", "rbps=max wbps=max riops=1048576 wiops=max"),
-        ("throttleWriteIOPSDevice", "write_iops", "rbps=max wbps=max riops=max wiops=1048576"),
-    ] {
-        let file = format!("blkio.throttle.{file}_device");
-        let v2 = format!("{device} {v2}");
-        let limits = json!({ "blockIO": { property: limit } });
-        values(lab, limits, controller, &[(&file, &v1)], &[("io.max", &v2)])?;
-    }
-    Ok(())
-}
-
-fn hugepages(lab: &Lab) -> Result {
-    let limits = json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4_194_304 }] });
-    let files = ["hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max"];
-    set_or_refused(lab, limits, &files, "4194304", "hugepageLimits")
-}
-
-fn class(lab: &Lab) -> Result {
-    // Version 2 has nothing like it.
-    lab.needs("/sys/fs/cgroup/memory/memory.limit_in_bytes", "the v1 controllers")?;
-    let limits = json!({ "network": { "classID": 1_048_577 } });
-    set_or_refused(lab, limits, &["net_cls.classid"], "1048577", "classID")
-}
-
-fn unified(lab: &Lab) -> Result {
-    let limits = json!({ "unified": { "pids.max": "22" } });
-    if cgroup::v2("pids", "").is_some() {
-        return values(lab, limits, "pids", &[], &[("pids.max", "22")]);
-    }
-    refused(lab, limits, "unified")
 }

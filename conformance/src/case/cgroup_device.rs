@@ -39,10 +39,16 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// A number for a character device that no driver has.
-fn free_major() -> Result<i64> {
+pub(super) fn free_major() -> Result<i64> {
+    free_major_but(-1)
+}
+
+/// Another one.
+pub(super) fn free_major_but(other: i64) -> Result<i64> {
     let text = fs::read_to_string("/proc/devices")?;
-    let taken: Vec<i64> =
+    let mut taken: Vec<i64> =
         text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+    taken.push(other);
     // The ranges that devices.txt of the kernel reserves for local use.
     let free = (60..64).chain(120..128).find(|major| !taken.contains(major));
     free.map_or_else(|| lacks("a free device number"), Ok)

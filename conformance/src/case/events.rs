@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Case;
 use super::exec::sleeper;
 use crate::harness::container::PATIENCE;
-use crate::harness::{Lab, Result, Stop, ensure, ensure_eq, event};
+use crate::harness::{Lab, Result, Stop, cgroup, ensure, ensure_eq, event, lacks};
 
 const MANUAL: &str = "runc-events(8); runc types/events.go";
 
@@ -18,6 +18,14 @@ pub(super) const CASES: &[Case] = &[
         MANUAL,
         stats,
     ),
+    Case::new(
+        "events/pressure",
+        "on cgroup v2 the samples have what was waited for",
+        "runc types/events.go psi; kernel Documentation/accounting/psi.rst",
+        pressure,
+    )
+    .known("runc 1.1 has no PSI"),
+    Case::new("events/throttled", "the samples have what a quota withholds", MANUAL, throttled),
     Case::new(
         "events/interval",
         "a sample at every interval, until the container ends",
@@ -30,7 +38,9 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn stats(lab: &Lab) -> Result {
-    lab.needs("/sys/fs/cgroup/memory/memory.limit_in_bytes", "the v1 controllers")?;
+    for controller in ["memory", "pids", "cpu"] {
+        cgroup::needs(controller)?;
+    }
     let container = sleeper(lab, |config| {
         config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20 });
         config["linux"]["resources"]["pids"] = json!({ "limit": 100 });
@@ -45,15 +55,65 @@ fn stats(lab: &Lab) -> Result {
     ensure_eq!(data["memory"]["usage"]["limit"], 64 << 20, "limit of memory");
     ensure_eq!(data["pids"], json!({ "current": 1, "limit": 100 }), "processes");
     let positive = |path: &str| data.pointer(path).and_then(Value::as_u64).is_some_and(|n| n > 0);
-    // The kernel adds up most of memory.stat only every two seconds.
-    let limit = &data["memory"]["raw"]["hierarchical_memory_limit"];
-    ensure_eq!(*limit, json!(64 << 20), "memory.stat");
-    for path in ["/memory/usage/usage", "/memory/usage/max", "/cpu/usage/total"] {
+    for path in ["/memory/usage/usage", "/cpu/usage/total"] {
         ensure!(positive(path), "{path} must be positive: {data}");
     }
-    ensure!(data["cpu"]["usage"]["percpu"].is_array(), "time by CPU: {data}");
-    ensure!(data["cpuset"]["cpus"].is_array(), "CPUs: {data}");
+    if cgroup::v1("memory", "").is_some() {
+        // The kernel adds up most of memory.stat only every two seconds.
+        let limit = &data["memory"]["raw"]["hierarchical_memory_limit"];
+        ensure_eq!(*limit, json!(64 << 20), "memory.stat");
+        ensure!(positive("/memory/usage/max"), "the most memory: {data}");
+        ensure!(data["cpu"]["usage"]["percpu"].is_array(), "time by CPU: {data}");
+        ensure!(data["cpuset"]["cpus"].is_array(), "CPUs: {data}");
+    } else {
+        ensure!(positive("/memory/raw/anon"), "memory.stat: {data}");
+        // As v1 has it: both together.
+        let number = |path: &str| data.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+        let (memory, both) = (number("/memory/usage/usage"), number("/memory/swap/usage"));
+        ensure!(both >= memory, "memory and swap: {both} is less than memory, {memory}");
+    }
     Ok(())
+}
+
+fn pressure(lab: &Lab) -> Result {
+    let container = sleeper(lab, |_| {})?;
+    let leaf = container.bundle.cgroup();
+    let all = [("cpu", "cpu"), ("memory", "memory"), ("io", "blkio")];
+    for (controller, _) in all {
+        // Without PSI in the kernel, or in this boot of it, reading fails.
+        let file = cgroup::v2(controller, &leaf).map(|f| f.join(format!("{controller}.pressure")));
+        if file.is_none_or(|file| fs::read(file).is_err()) {
+            return lacks(&format!("{controller}.pressure (cgroup v2 and PSI)"));
+        }
+    }
+    let event = lab.call(["events", "--stats", &container.id]).run()?.ok()?.silent()?.json()?;
+    for (_, part) in all {
+        let some = &event["data"][part]["psi"]["some"];
+        ensure!(some["total"].is_u64(), "{part}.psi.some.total: {some}");
+        for window in ["avg10", "avg60", "avg300"] {
+            ensure!(some[window].is_number(), "{part}.psi.some.{window}: {some}");
+        }
+    }
+    Ok(())
+}
+
+fn throttled(lab: &Lab) -> Result {
+    cgroup::needs("cpu")?;
+    let container = lab.container(lab.bundle(|config| {
+        config["process"]["args"] = json!(["/bin/sh", "-c", "while :; do :; done"]);
+        config["linux"]["resources"]["cpu"] = json!({ "quota": 2000, "period": 100_000 });
+    })?);
+    container.up()?;
+    let end = std::time::Instant::now() + PATIENCE;
+    loop {
+        let event = lab.call(["events", "--stats", &container.id]).run()?.ok()?.silent()?.json()?;
+        let found = &event["data"]["cpu"]["throttling"];
+        let number = |name: &str| found[name].as_u64().unwrap_or(0);
+        if number("periods") > 0 && number("throttledPeriods") > 0 && number("throttledTime") > 0 {
+            return Ok(());
+        }
+        ensure!(std::time::Instant::now() < end, "a quota of 2 % withholds time: {found}");
+    }
 }
 
 /// The objects of a stream.
@@ -79,7 +139,7 @@ fn interval(lab: &Lab) -> Result {
 }
 
 fn oom(lab: &Lab) -> Result {
-    lab.needs("/sys/fs/cgroup/memory/memory.limit_in_bytes", "the v1 controllers")?;
+    cgroup::needs("memory")?;
     let bundle = lab.bundle(|config| {
         config["process"]["args"] = json!([
             "/bin/sh",

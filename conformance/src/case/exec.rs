@@ -10,7 +10,7 @@ use super::Case;
 use super::terminal::{read_all, receive};
 use crate::harness::call::Call;
 use crate::harness::container::PATIENCE;
-use crate::harness::{Container, Lab, Result, ensure, ensure_eq, process};
+use crate::harness::{Container, Lab, Result, cgroup, ensure, ensure_eq, lacks, process};
 
 const MANUAL: &str = "runc-exec(8)";
 const CODES: &str = "runc-exec(8): exit status; containerd, CRI-O and Docker read it";
@@ -163,19 +163,22 @@ fn cgroup(lab: &Lab) -> Result {
 }
 
 fn sub_cgroup(lab: &Lab) -> Result {
-    lab.needs("/sys/fs/cgroup/pids", "the v1 controller pids")?;
     let container = sleeper(lab, |_| {})?;
-    let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", container.pid()?))?;
-    let line = cgroups.lines().find(|line| line.contains(":pids:")).unwrap_or_default();
-    let path = line.rsplit(':').next().unwrap_or_default();
-    let below = format!("/sys/fs/cgroup/pids{path}/below");
-    fs::create_dir(&below)?;
-    let facts = facts(lab, &container, &["--cgroup", "pids:below"])?;
+    let leaf = container.bundle.cgroup();
+    // On v1 each controller has its own place; on v2 there is one.
+    let (folder, line, prefix) = match (cgroup::v1("pids", &leaf), cgroup::v2("pids", &leaf)) {
+        (Some(folder), _) => (folder, format!(":pids:/{leaf}/below"), "pids:"),
+        (None, Some(folder)) => (folder, format!("0::/{leaf}/below"), ""),
+        (None, None) => return lacks("the cgroup controller pids"),
+    };
+    fs::create_dir(folder.join("below"))?;
+    let word = |path: &str| format!("{prefix}{path}");
+    let facts = facts(lab, &container, &["--cgroup", &word("below")])?;
     let found = facts["cgroup"].as_str().unwrap_or_default();
-    ensure!(found.contains(&format!(":pids:{path}/below")), "pids is below: {found}");
+    ensure!(found.contains(&line), "the process is below: {found}");
     ensure_eq!(found.matches("/below").count(), 1, "no other controller is");
-    exec(lab, &container, &["--cgroup", "pids:missing"], &["/probe"]).run()?.refused()?;
-    exec(lab, &container, &["--cgroup", "pids:../.."], &["/probe"]).run()?.refused().map(drop)
+    exec(lab, &container, &["--cgroup", &word("missing")], &["/probe"]).run()?.refused()?;
+    exec(lab, &container, &["--cgroup", &word("../..")], &["/probe"]).run()?.refused().map(drop)
 }
 
 fn command_flags(lab: &Lab) -> Result {

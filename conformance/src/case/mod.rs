@@ -28,6 +28,8 @@ use crate::harness::{Lab, Result};
 
 mod cgroup;
 mod cgroup_device;
+mod cgroup_limit;
+mod cgroup_v2;
 mod cli;
 mod config;
 mod device;
@@ -142,7 +144,9 @@ pub(crate) fn all() -> Vec<&'static Case> {
         namespace::CASES,
         user_namespace::CASES,
         cgroup::CASES,
+        cgroup_limit::CASES,
         cgroup_device::CASES,
+        cgroup_v2::CASES,
         process_privilege::CASES,
         config::CASES,
         option::CASES,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::cgroup::{set_or_refused, values};
+use super::cgroup::values;
+use super::cgroup_limit::set_or_refused;
 use super::{Case, namespace, rootfs, user_namespace};
 use crate::harness::{Done, Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
@@ -23,6 +24,10 @@ pub(super) const CASES: &[Case] = &[
         "network.priorities is set or is an error",
         RESOURCES,
         |lab| {
+            // Version 2 has nothing like it.
+            if cgroup::v1("pids", "").is_none() {
+                return lacks("network priorities (cgroup v1)");
+            }
             let limits = json!({ "network": { "priorities": [{ "name": "lo", "priority": 5 }] } });
             set_or_refused(lab, limits, &["net_prio.ifpriomap"], "lo 5", "priorities|net_prio")
         },

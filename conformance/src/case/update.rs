@@ -5,13 +5,16 @@ use std::fs;
 use serde_json::json;
 
 use super::Case;
-use super::exec::sleeper;
-use crate::harness::{Container, Lab, Result, Stop, ensure_eq};
+use super::cgroup_device;
+use super::exec::{exec, sleeper};
+use crate::harness::cgroup::{self, Limit};
+use crate::harness::{Container, Lab, Result, ensure, ensure_eq, lacks};
 
 const MANUAL: &str = "runc-update(8)";
 
 pub(super) const CASES: &[Case] = &[
     Case::new("update/flags", "each flag changes its limit", MANUAL, flags),
+    Case::new("update/cpuset", "CPUs and memory nodes change", MANUAL, cpuset),
     Case::new("update/suffix", "memory takes k, m, g and -1", MANUAL, suffix),
     Case::new("update/stdin", "--resources - reads JSON; zeros say nothing", MANUAL, stdin),
     Case::new("update/file", "--resources FILE, and what it does not name stays", MANUAL, file),
@@ -24,6 +27,13 @@ pub(super) const CASES: &[Case] = &[
         atomic,
     ),
     Case::new("update/devices-stay", "device rules are not touched", MANUAL, devices_stay),
+    Case::new(
+        "update/check-before",
+        "checkBeforeUpdate: a limit below what is in use is refused, and nobody dies",
+        "OCI runtime-spec config-linux.md#memory checkBeforeUpdate",
+        check_before,
+    )
+    .known("on cgroup v2, runc 1.1 does not know checkBeforeUpdate"),
     Case::new("update/stopped", "a stopped container is refused", MANUAL, stopped),
     Case::new(
         "update/bad-values",
@@ -33,27 +43,29 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// The file of a v1 controller in the container's cgroup.
-fn limit(container: &Container<'_>, controller: &str, file: &str) -> Result<String> {
-    let text = fs::read_to_string(format!("/proc/{}/cgroup", container.pid()?))?;
-    let line = text.lines().find(|line| {
-        line.split(':').nth(1).is_some_and(|list| list.split(',').any(|name| name == controller))
-    });
-    let path = line.and_then(|line| line.splitn(3, ':').nth(2));
-    let path = path.ok_or_else(|| Stop::Fail(format!("no {controller} in {text:?}")))?;
-    Ok(fs::read_to_string(format!("/sys/fs/cgroup/{controller}{path}/{file}"))?.trim().to_owned())
+/// A limit of the container; skips where the host lacks its controller.
+fn limit(container: &Container<'_>, limit: Limit) -> Result<String> {
+    cgroup::limit(&container.bundle.cgroup(), limit)
 }
 
 fn memory(container: &Container<'_>) -> Result<String> {
-    limit(container, "memory", "memory.limit_in_bytes")
+    limit(container, Limit::Memory)
 }
 
 fn pids(container: &Container<'_>) -> Result<String> {
-    limit(container, "pids", "pids.max")
+    limit(container, Limit::Pids)
+}
+
+fn shares(container: &Container<'_>, shares: u32) -> Result {
+    let found = cgroup::has_shares(&container.bundle.cgroup(), shares)?;
+    ensure!(found, "the container must have {shares} shares of the CPU");
+    Ok(())
 }
 
 fn limited(lab: &Lab) -> Result<Container<'_>> {
-    lab.needs("/sys/fs/cgroup/memory/memory.limit_in_bytes", "the v1 controllers")?;
+    for controller in ["memory", "pids", "cpu"] {
+        cgroup::needs(controller)?;
+    }
     sleeper(lab, |config| {
         config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20 });
         config["linux"]["resources"]["pids"] = json!({ "limit": 100 });
@@ -82,24 +94,26 @@ fn flags(lab: &Lab) -> Result {
         "20000",
         "--cpu-period",
         "40000",
-        "--cpuset-cpus",
-        "0",
-        "--cpuset-mems",
-        "0",
     ];
     update(lab, &container, &words)?;
-    for (controller, file, value) in [
-        ("memory", "memory.limit_in_bytes", "33554432"),
-        ("memory", "memory.soft_limit_in_bytes", "16777216"),
-        ("pids", "pids.max", "50"),
-        ("cpu", "cpu.shares", "256"),
-        ("cpu", "cpu.cfs_quota_us", "20000"),
-        ("cpu", "cpu.cfs_period_us", "40000"),
-        ("cpuset", "cpuset.cpus", "0"),
-        ("cpuset", "cpuset.mems", "0"),
+    for (which, value) in [
+        (Limit::Memory, "33554432"),
+        (Limit::Reservation, "16777216"),
+        (Limit::Pids, "50"),
+        (Limit::Quota, "20000"),
+        (Limit::Period, "40000"),
     ] {
-        ensure_eq!(limit(&container, controller, file)?, value, "{file}");
+        ensure_eq!(limit(&container, which)?, value, "{which:?}");
     }
+    shares(&container, 256)
+}
+
+fn cpuset(lab: &Lab) -> Result {
+    cgroup::needs("cpuset")?;
+    let container = sleeper(lab, |_| {})?;
+    update(lab, &container, &["--cpuset-cpus", "0", "--cpuset-mems", "0"])?;
+    ensure_eq!(limit(&container, Limit::Cpus)?, "0", "CPUs");
+    ensure_eq!(limit(&container, Limit::Mems)?, "0", "memory nodes");
     Ok(())
 }
 
@@ -110,7 +124,7 @@ fn suffix(lab: &Lab) -> Result {
         ensure_eq!(memory(&container)?, value, "--memory {text}");
     }
     update(lab, &container, &["--memory", "-1"])?;
-    ensure_eq!(memory(&container)?, "9223372036854771712", "--memory -1");
+    ensure_eq!(memory(&container)?, "max", "--memory -1");
     Ok(())
 }
 
@@ -133,7 +147,7 @@ fn stdin(lab: &Lab) -> Result {
             ("77".into(), "67108864".into()),
             "limits"
         );
-        ensure_eq!(limit(&container, "cpu", "cpu.shares")?, "512", "shares");
+        shares(&container, 512)?;
     }
     Ok(())
 }
@@ -143,8 +157,8 @@ fn file(lab: &Lab) -> Result {
     let path = lab.folder.join("resources.json");
     fs::write(&path, json!({ "cpu": { "shares": 128 } }).to_string())?;
     update(lab, &container, &["--resources", &path.to_string_lossy()])?;
-    ensure_eq!(limit(&container, "cpu", "cpu.shares")?, "128", "shares");
-    ensure_eq!(limit(&container, "cpu", "cpu.cfs_quota_us")?, "50000", "quota");
+    shares(&container, 128)?;
+    ensure_eq!(limit(&container, Limit::Quota)?, "50000", "quota");
     ensure_eq!(
         (pids(&container)?, memory(&container)?),
         ("100".into(), "67108864".into()),
@@ -154,11 +168,18 @@ fn file(lab: &Lab) -> Result {
 }
 
 fn swap_order(lab: &Lab) -> Result {
-    lab.needs("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", "accounting of swap")?;
     let container = limited(lab)?;
+    let leaf = container.bundle.cgroup();
+    let files = [
+        cgroup::v1("memory", &leaf).map(|folder| folder.join("memory.memsw.limit_in_bytes")),
+        cgroup::v2("memory", &leaf).map(|folder| folder.join("memory.swap.max")),
+    ];
+    if !files.iter().flatten().any(|file| file.exists()) {
+        return lacks("accounting of swap");
+    }
     let both = |memory: &str, swap: &str| -> Result {
         update(lab, &container, &["--memory", memory, "--memory-swap", swap])?;
-        let now = limit(&container, "memory", "memory.memsw.limit_in_bytes")?;
+        let now = limit(&container, Limit::MemoryAndSwap)?;
         ensure_eq!(now, swap, "memory and swap");
         ensure_eq!(self::memory(&container)?, memory, "memory");
         Ok(())
@@ -172,16 +193,19 @@ fn kept(lab: &Lab) -> Result {
     let container = limited(lab)?;
     update(lab, &container, &["--cpu-period", "50000"])?;
     update(lab, &container, &["--cpu-quota", "10000"])?;
-    ensure_eq!(limit(&container, "cpu", "cpu.cfs_period_us")?, "50000", "period");
-    ensure_eq!(limit(&container, "cpu", "cpu.cfs_quota_us")?, "10000", "quota");
+    ensure_eq!(limit(&container, Limit::Period)?, "50000", "period");
+    ensure_eq!(limit(&container, Limit::Quota)?, "10000", "quota");
     Ok(())
 }
 
 fn atomic(lab: &Lab) -> Result {
     let container = limited(lab)?;
-    // No machine has this cpu.
-    let words =
-        ["--memory", "32m", "--pids-limit", "5", "--cpu-share", "99", "--cpuset-cpus", "8191"];
+    // No machine has this cpu, and no kernel takes a period of a microsecond.
+    let bad = match cgroup::needs("cpuset") {
+        Ok(()) => ["--cpuset-cpus", "8191"],
+        Err(_) => ["--cpu-period", "1"],
+    };
+    let words = ["--memory", "32m", "--pids-limit", "5", "--cpu-share", "99", bad[0], bad[1]];
     lab.call(["update"].iter().chain(&words).copied().chain([container.id.as_str()]))
         .run()?
         .refused()?;
@@ -190,7 +214,8 @@ fn atomic(lab: &Lab) -> Result {
         ("100".into(), "67108864".into()),
         "limits"
     );
-    ensure_eq!(limit(&container, "cpu", "cpu.shares")?, "512", "shares");
+    shares(&container, 512)?;
+    ensure_eq!(limit(&container, Limit::Period)?, "100000", "period");
     // And what was refused is not kept either.
     update(lab, &container, &["--pids-limit", "99"])?;
     ensure_eq!(
@@ -202,13 +227,41 @@ fn atomic(lab: &Lab) -> Result {
 }
 
 fn devices_stay(lab: &Lab) -> Result {
-    lab.needs("/sys/fs/cgroup/devices/devices.list", "the v1 controller devices")?;
-    let container = limited(lab)?;
-    let before = limit(&container, "devices", "devices.list")?;
+    cgroup::needs("pids")?;
+    let major = cgroup_device::free_major()?;
+    let container = sleeper(lab, |config| {
+        config["linux"]["devices"] =
+            json!([{ "path": "/dev/odd", "type": "c", "major": major, "minor": 7 }]);
+        config["linux"]["resources"]["devices"] = json!([{ "allow": false, "access": "rwm" }]);
+    })?;
+    let denied = || -> Result {
+        let done = exec(lab, &container, &[], &["/probe", "open", "/dev/odd"]).run()?.ok()?;
+        ensure_eq!(done.stdout, format!("errno {}\n", libc::EPERM), "opening the device");
+        Ok(())
+    };
+    denied()?;
     let text = json!({ "devices": [{ "allow": true, "access": "rwm" }], "pids": { "limit": 60 } });
     lab.call(["update", "--resources", "-", &container.id]).input(text.to_string()).run()?.ok()?;
-    ensure_eq!(limit(&container, "devices", "devices.list")?, before, "device rules");
     ensure_eq!(pids(&container)?, "60", "pids");
+    denied()
+}
+
+/// A process that uses 64 MiB, and a limit below that.
+fn check_before(lab: &Lab) -> Result {
+    cgroup::needs("memory")?;
+    let container = lab.with_args(&["/probe", "hold", "67108864"])?;
+    container.up_ready()?;
+    let before = memory(&container)?;
+    let text = json!({ "memory": { "limit": 16 << 20, "checkBeforeUpdate": true } });
+    lab.call(["update", "--resources", "-", &container.id])
+        .input(text.to_string())
+        .run()?
+        .refused()?;
+    ensure_eq!(container.status()?, "running", "status after the refusal");
+    ensure_eq!(memory(&container)?, before, "limit of memory");
+    let text = json!({ "memory": { "limit": 256 << 20, "checkBeforeUpdate": true } });
+    lab.call(["update", "--resources", "-", &container.id]).input(text.to_string()).run()?.ok()?;
+    ensure_eq!(memory(&container)?, (256 << 20).to_string(), "a limit above what is in use");
     Ok(())
 }
 

@@ -124,3 +124,90 @@ pub(crate) fn read(folder: &Path, file: &str) -> Result<String> {
         .map_err(|error| super::Stop::Fail(format!("cannot read {}: {error}", path.display())))?;
     Ok(text.trim().to_owned())
 }
+
+/// Skips where the host has no such controller, in either interface.
+pub(crate) fn needs(controller: &str) -> Result {
+    if v1(controller, "").is_some() || v2(controller, "").is_some() {
+        return Ok(());
+    }
+    super::lacks(&format!("the cgroup controller {controller}"))
+}
+
+/// A limit of a container in words that both interfaces share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// Memory in bytes.
+    Memory,
+    /// The soft limit of memory in bytes.
+    Reservation,
+    /// Memory and swap together in bytes.
+    MemoryAndSwap,
+    /// Tasks.
+    Pids,
+    /// CPU time of each period in microseconds.
+    Quota,
+    /// That period in microseconds.
+    Period,
+    /// CPUs.
+    Cpus,
+    /// Memory nodes.
+    Mems,
+}
+
+/// What the kernel says of a limit of the cgroup at `path`; `max` where there is none. Skips where the host lacks
+/// its controller.
+pub(crate) fn limit(path: &str, limit: Limit) -> Result<String> {
+    let (controller, file, of_v2) = match limit {
+        Limit::Memory => ("memory", "memory.limit_in_bytes", "memory.max"),
+        Limit::Reservation => ("memory", "memory.soft_limit_in_bytes", "memory.low"),
+        Limit::MemoryAndSwap => ("memory", "memory.memsw.limit_in_bytes", "memory.swap.max"),
+        Limit::Pids => ("pids", "pids.max", "pids.max"),
+        Limit::Quota => ("cpu", "cpu.cfs_quota_us", "cpu.max"),
+        Limit::Period => ("cpu", "cpu.cfs_period_us", "cpu.max"),
+        Limit::Cpus => ("cpuset", "cpuset.cpus", "cpuset.cpus"),
+        Limit::Mems => ("cpuset", "cpuset.mems", "cpuset.mems"),
+    };
+    if let Some(folder) = v1(controller, path) {
+        let value = read(&folder, file)?;
+        // The highest number of whole pages, and -1, are how v1 says that there is no limit.
+        return Ok(if value == "9223372036854771712" || value == "-1" {
+            "max".into()
+        } else {
+            value
+        });
+    }
+    let Some(folder) = v2(controller, path) else {
+        return super::lacks(&format!("the cgroup controller {controller}"));
+    };
+    let value = read(&folder, of_v2)?;
+    let word = |index: usize| value.split(' ').nth(index).unwrap_or_default().to_owned();
+    Ok(match limit {
+        Limit::Quota => word(0),
+        Limit::Period => word(1),
+        // v2 limits swap alone.
+        Limit::MemoryAndSwap => {
+            match (value.parse::<u64>(), read(&folder, "memory.max")?.parse()) {
+                (Ok(swap), Ok(memory)) => {
+                    let memory: u64 = memory;
+                    (swap + memory).to_string()
+                }
+                _ => "max".into(),
+            }
+        }
+        _ => value,
+    })
+}
+
+/// Whether the cgroup at `path` has so many shares of the CPU. Skips where the host lacks the controller.
+pub(crate) fn has_shares(path: &str, shares: u32) -> Result<bool> {
+    if let Some(folder) = v1("cpu", path) {
+        return Ok(read(&folder, "cpu.shares")? == shares.to_string());
+    }
+    let Some(folder) = v2("cpu", path) else { return super::lacks("the cgroup controller cpu") };
+    // As a weight of v2: linear, or, since 2025, by a curve that meets both ends and both defaults.
+    let linear = 1 + (u64::from(shares) - 2) * 9999 / 262_142;
+    let log = f64::from(shares).log2();
+    let curve = 10_f64.powf((log * log + 125.0 * log) / 612.0 - 7.0 / 34.0).ceil();
+    let weight = read(&folder, "cpu.weight")?;
+    Ok(weight == linear.to_string() || weight == curve.to_string())
+}

@@ -120,13 +120,25 @@ pub(crate) fn cat(path: &str) -> io::Result<()> {
 
 /// Touches every page of that many bytes.
 pub(crate) fn alloc(bytes: &str) -> io::Result<()> {
+    say(&format!("ok {}", std::hint::black_box(&used(bytes)?).len()))
+}
+
+/// Uses so much memory until it is killed.
+pub(crate) fn hold(bytes: &str) -> io::Result<()> {
+    let memory = used(bytes)?;
+    sleep()?;
+    drop(std::hint::black_box(memory));
+    Ok(())
+}
+
+fn used(bytes: &str) -> io::Result<Vec<u8>> {
     const PAGE: usize = 4096;
     let bytes: usize = bytes.parse().map_err(io::Error::other)?;
     let mut memory = vec![0_u8; bytes];
     for page in memory.chunks_mut(PAGE) {
         page[0] = 1;
     }
-    say(&format!("ok {}", std::hint::black_box(&memory).len()))
+    Ok(memory)
 }
 
 /// Starts sleeping children until `count` or an error, and prints how many it has.

@@ -24,6 +24,7 @@ probe open PATH             open for reading, print the errno or \"ok\"
 probe write PATH [TEXT]     open for writing and write, print the errno or \"ok\"
 probe cat PATH              print a file
 probe alloc BYTES           touch that much memory, print \"ok\"
+probe hold BYTES            touch that much memory, then sleep
 probe fork N                start N sleeping children, print how many there are
 probe notify TEXT...        send each to NOTIFY_SOCKET, print \"sent\"
 probe record FOLDER NAME    as a hook: append NAME to FOLDER/order, keep stdin and facts there
@@ -48,6 +49,7 @@ pub(crate) fn main() -> ExitCode {
         ["write", path, text] => action::write(path, text),
         ["cat", path] => action::cat(path),
         ["alloc", bytes] => action::alloc(bytes),
+        ["hold", bytes] => action::hold(bytes),
         ["fork", count] => action::fork(count),
         ["notify", texts @ ..] => action::notify(texts),
         ["record", folder, name] => action::record(folder, name, &facts::all(&[])),

@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "config-linux.md#cgroup-ownership" {
         Should "cgroup/owner-v1" "On cgroup v1 the owner of a cgroup is not changed." => by(&["resource/cgroup-owner"]);
-        Should "cgroup/owner-v2" "On cgroup v2 a writable cgroup mount in a cgroup namespace gives the cgroup, and only the delegated files, to the container's user." => unproven("the cases about cgroups are for v1 hosts; v2 is tested in a virtual machine");
+        Should "cgroup/owner-v2" "On cgroup v2 a writable cgroup mount in a cgroup namespace gives the cgroup, and only the delegated files, to the container's user." => by(&["cgroup/owner-v2", "cgroup/owner-v2-user", "cgroup/owner-v2-stays", "cgroup/delegated"]);
     }
     "config-linux.md#allowed-device-list" {
         Must "cgroup/devices-order" "Rules are applied in the listed order." => by(&["cgroup/devices-order"]);
@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "cgroup/devices-default" "The default devices stay usable." => by(&["cgroup/devices-default"]);
     }
     "config-linux.md#memory" {
-        Must "memory/limit" "memory.limit is the limit." => by(&["cgroup/memory-limit", "cgroup/oom"]);
+        Must "memory/limit" "memory.limit is the limit." => by(&["cgroup/memory-limit", "cgroup/oom", "cgroup/oom-init"]);
         Must "memory/reservation" "memory.reservation is the soft limit." => by(&["cgroup/memory-reservation"]);
         Must "memory/swap" "memory.swap is the limit of memory and swap together." => by(&["cgroup/memory-swap"]);
         Must "memory/unlimited" "-1 is no limit." => by(&["cgroup/memory-unlimited"]);
@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "memory/oom-killer" "disableOOMKiller turns the OOM killer of the cgroup off." => by(&["resource/oom-killer"]);
         May "memory/kernel" "memory.kernel and kernelTCP are not recommended." => unproven("kernels since 5.16 and 6.12 have dropped them, so nothing can be seen");
         May "memory/hierarchy" "useHierarchy is always the case." => unproven("kernels since 5.11 know no other");
-        May "memory/check-before-update" "With checkBeforeUpdate a limit below what is in use is an error." => unproven("the kernel itself refuses that on v1, where the cases run");
+        May "memory/check-before-update" "With checkBeforeUpdate a limit below what is in use is an error." => by(&["update/check-before"]);
     }
     "config-linux.md#cpu" {
         Must "cpu/shares" "cpu.shares is the weight." => by(&["cgroup/cpu-shares"]);
@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "block/write-iops" "throttleWriteIOPSDevice limits writes." => by(&["cgroup/block-throttle"]);
     }
     "config-linux.md#huge-page-limits" {
-        Must "hugepage/limit" "hugepageLimits are the limits of each size, or an error where the kernel has none." => by(&["cgroup/hugepages"]);
+        Must "hugepage/limit" "hugepageLimits are the limits of each size, or an error where the kernel has none." => by(&["cgroup/hugepages", "cgroup/hugepages-reserved"]);
     }
     "config-linux.md#network" {
         Must "network/class" "network.classID is the class of the cgroup, or an error where the kernel has none." => by(&["cgroup/network-class"]);
@@ -62,13 +62,13 @@ pub(super) const ROWS: &[Row] = rows! {
     "config-linux.md#pids" {
         Must "pids/limit" "pids.limit is how many tasks there may be." => by(&["cgroup/pids", "cgroup/pids-in-force"]);
         Must "pids/unlimited" "-1 is no limit." => by(&["cgroup/pids-unlimited"]);
-        Must "pids/zero" "0 is a limit of none, since 1.3." => unproven("released runtimes take it for no limit, and so do the managers that send it");
+        Must "pids/zero" "0 is a limit of none, since 1.3." => by(&["cgroup/pids-zero"]);
     }
     "config-linux.md#rdma" {
         Must "rdma/limits" "rdma limits the handles and objects of a device." => unproven("needs a device with RDMA");
     }
     "config-linux.md#unified" {
-        Must "unified/written" "Each entry of unified is written to its file, known or not." => by(&["resource/unified-written"]);
+        Must "unified/written" "Each entry of unified is written to its file, known or not." => by(&["resource/unified-written", "cgroup/unified-lines"]);
         Must "unified/no-controller" "An entry for a controller that is not there is an error." => by(&["resource/unified-unknown"]);
     }
 };

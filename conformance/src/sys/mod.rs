@@ -1,6 +1,7 @@
 //! The few system calls that no safe wrapper offers. Only the probe and the runner's helpers use them.
 #![allow(unsafe_code)]
 
+pub(crate) mod bpf;
 pub(crate) mod foreign;
 
 use std::io;
