@@ -97,10 +97,11 @@ pub(super) const CASES: &[Case] = &[
 
 /// The folder of `path` on a host with cgroup v2 alone.
 fn alone(path: &str) -> Result<PathBuf> {
-    match cgroup::hierarchies().as_slice() {
-        [one] if one.unified => Ok(one.mount.join(path)),
-        _ => lacks("cgroup v2 alone"),
+    if !cgroup::is_unified() {
+        return lacks("cgroup v2 alone");
     }
+    let root = cgroup::hierarchies().pop().map(|one| one.mount).unwrap_or_default();
+    Ok(root.join(path))
 }
 
 /// A cgroup namespace, and its file system with these options.
@@ -217,7 +218,7 @@ fn beside(lab: &Lab) -> Result {
 
 fn exclusive(lab: &Lab) -> Result {
     let (container, _) = with_program(lab, 0)?;
-    container.try_create()?.refused()?.fails(1, "device").map(drop)
+    container.try_create()?.refused()?.fails(1, "device|DEVICE").map(drop)
 }
 
 fn controllers(lab: &Lab) -> Result {

@@ -101,7 +101,7 @@ fn throttled(lab: &Lab) -> Result {
     cgroup::needs("cpu")?;
     let container = lab.container(lab.bundle(|config| {
         config["process"]["args"] = json!(["/bin/sh", "-c", "while :; do :; done"]);
-        config["linux"]["resources"]["cpu"] = json!({ "quota": 2000, "period": 100_000 });
+        config["linux"]["resources"]["cpu"] = json!({ "quota": 20_000, "period": 100_000 });
     })?);
     container.up()?;
     let end = std::time::Instant::now() + PATIENCE;
@@ -112,7 +112,7 @@ fn throttled(lab: &Lab) -> Result {
         if number("periods") > 0 && number("throttledPeriods") > 0 && number("throttledTime") > 0 {
             return Ok(());
         }
-        ensure!(std::time::Instant::now() < end, "a quota of 2 % withholds time: {found}");
+        ensure!(std::time::Instant::now() < end, "a quota of 20 % withholds time: {found}");
     }
 }
 

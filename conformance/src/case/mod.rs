@@ -80,6 +80,8 @@ pub(crate) struct Case {
     pub(crate) proves: &'static str,
     /// Why runc 1.1 does not keep it.
     pub(crate) known_runc: Option<&'static str>,
+    /// That reason holds on hosts with cgroup v2 alone, and nowhere else.
+    pub(crate) known_on_v2: bool,
     /// After this the case is killed and fails.
     pub(crate) deadline: Duration,
     /// The check.
@@ -94,12 +96,19 @@ impl Case {
         run: fn(&Lab) -> Result,
     ) -> Self {
         let deadline = Duration::from_secs(30);
-        Self { name, what, proves, known_runc: None, deadline, run }
+        Self { name, what, proves, known_runc: None, known_on_v2: false, deadline, run }
     }
 
     /// Writes down why runc 1.1 fails this case.
     const fn known(mut self, reason: &'static str) -> Self {
         self.known_runc = Some(reason);
+        self
+    }
+
+    /// Writes down why runc 1.1 fails this case on cgroup v2; elsewhere it passes.
+    const fn known_on_v2(mut self, reason: &'static str) -> Self {
+        self.known_runc = Some(reason);
+        self.known_on_v2 = true;
         self
     }
 

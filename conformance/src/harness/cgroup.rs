@@ -50,6 +50,11 @@ pub(crate) fn hierarchies() -> Vec<Hierarchy> {
     found.into_iter().map(|(_, hierarchy)| hierarchy).collect()
 }
 
+/// The only hierarchy is cgroup2.
+pub(crate) fn is_unified() -> bool {
+    matches!(hierarchies().as_slice(), [one] if one.unified)
+}
+
 /// The folder of `path` in the hierarchy of a v1 controller, when there is one.
 pub(crate) fn v1(controller: &str, path: &str) -> Option<PathBuf> {
     let all = hierarchies();

@@ -194,7 +194,7 @@ const LAUNCHES: &[Launch] = &[
         edit: |config| {
             config["linux"]["resources"] = json!({ "memory": { "limit": 4096, "swap": 4096 } });
         },
-        phrase: "container init was OOM-killed (memory limit too low?)",
+        phrase: "container init was OOM-killed (memory limit too low?): the limit is 4096 bytes, ",
         ..ORDINARY
     },
     Launch {
