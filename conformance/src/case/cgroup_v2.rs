@@ -52,6 +52,12 @@ pub(super) const CASES: &[Case] = &[
     )
     .known(SYSTEMD_ONLY),
     Case::new(
+        "exec/inner-node",
+        "a container that manages cgroups itself has moved init down: exec follows, pause and delete work",
+        "cgroups(7) \"no internal processes\" rule; runc: EBUSY joins init's cgroup",
+        inner_node,
+    ),
+    Case::new(
         "cgroup/devices-beside",
         "a device program of another manager stays in force beside the container's own",
         "bpf(2) BPF_F_ALLOW_MULTI; systemd has one for DevicePolicy=",
@@ -169,6 +175,26 @@ fn delegated(lab: &Lab) -> Result {
     ensure!(output.starts_with("0::/own/leaf\n"), "where the process is: {output:?}");
     ensure!(output.ends_with("\n50\n"), "the limit after writing to it: {output:?}");
     Ok(())
+}
+
+fn inner_node(lab: &Lab) -> Result {
+    alone("")?;
+    cgroup::needs("pids")?;
+    let script = "cd /sys/fs/cgroup && busybox mkdir init && echo $$ >init/cgroup.procs \
+        && echo +pids >cgroup.subtree_control && echo ready && exec /probe sleep";
+    let container = lab.container(lab.bundle(|config| {
+        writable(config);
+        config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+    })?);
+    container.up_ready()?;
+    let folder = alone(&container.bundle.cgroup())?;
+    ensure_eq!(cgroup::read(&folder, "cgroup.subtree_control")?, "pids", "passed on inside");
+    let done = exec(lab, &container, &[], &["/bin/cat", "/proc/self/cgroup"]).run()?.ok()?;
+    ensure_eq!(done.stdout, "0::/init\n", "where the process of exec is");
+    container.call("pause").run()?.ok()?;
+    ensure_eq!(container.status()?, "paused", "status");
+    container.call("resume").run()?.ok()?;
+    container.delete_force()?.ok().map(drop)
 }
 
 /// The container's parent cgroup with a program that denies a device, and a container that may use that one and not

@@ -151,6 +151,13 @@ const OUTPUTS: &[Fault] = &[
         "events",
         |text| json_of(text, |event| event["data"]["memory"] = json!({})),
     ),
+    output(
+        "events-throttling",
+        "the samples have no numbers of what a quota withholds",
+        &["events/throttled"],
+        "events",
+        |text| json_of(text, |event| event["data"]["cpu"]["throttling"] = json!({})),
+    ),
     output("ps", "ps prints the pids of the container's namespace", &["cli/ps"], "ps", |text| {
         json_of(text, |pids| *pids = json!([1]))
     }),
