@@ -86,6 +86,7 @@ fn template(lab: &Lab) -> Result {
 }
 
 fn addresses(lab: &Lab) -> Result {
+    lab.needs("/proc/net/if_inet6", "IPv6")?;
     let prepare = format!(
         "{CABLE} && ip addr add 10.9.8.7/24 dev v0 && ip addr add 10.9.8.8/24 dev v0 valid_lft 1000 preferred_lft 1000 \
          && ip addr add fd00::7/64 dev v0 nodad && ip addr add 169.254.1.1/16 scope link dev v0"

@@ -99,6 +99,11 @@ fn cgroup(page: &mut Page, plan: &CgroupPlan) {
     if plan.device_program.is_some() {
         page.line("attach a BPF program with the device rules (linux.resources.devices)");
     }
+    if let Some(owner) = plan.owner {
+        page.line(format_args!(
+            "give the directory, and the files that the kernel delegates, to user {owner}"
+        ));
+    }
 }
 
 fn describe(setting: &Setting) -> String {
