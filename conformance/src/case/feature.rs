@@ -24,7 +24,9 @@ pub(super) const CASES: &[Case] = &[
         SPEC,
         options_true,
     )
-    .known("runc 1.1 lists defaults and gives it to the file system"),
+    .known("runc 1.1 lists defaults and gives it to the file system")
+    // A container for every word.
+    .deadline(120),
     Case::new("feature/annotations", "annotations is an object of strings", SPEC, annotations),
     Case::new(
         "feature/unsafe-annotations",

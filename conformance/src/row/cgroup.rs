@@ -46,7 +46,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "config-linux.md#block-io" {
         Must "block/weight" "blockIO.weight is the weight, or an error where the kernel has none." => by(&["cgroup/block-weight"]);
         Must "block/leaf-weight" "leafWeight is the weight against cgroups below." => unproven("kernels since 5.0 have no scheduler that knows it");
-        Must "block/weight-device" "weightDevice is the weight for a device." => unproven("needs a disk with the BFQ scheduler");
+        Must "block/weight-device" "weightDevice is the weight for a device." => by(&["cgroup/block-weight-device"]);
         Must "block/read-bps" "throttleReadBpsDevice limits bytes read." => by(&["cgroup/block-throttle"]);
         Must "block/write-bps" "throttleWriteBpsDevice limits bytes written." => by(&["cgroup/block-throttle"]);
         Must "block/read-iops" "throttleReadIOPSDevice limits reads." => by(&["cgroup/block-throttle"]);
