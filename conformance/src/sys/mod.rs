@@ -23,9 +23,17 @@ pub(crate) fn number_call(number: i64, arguments: [i64; 6]) -> io::Result<i64> {
 
 /// Marks every descriptor from `first` on as close-on-exec.
 pub(crate) fn close_on_exec_from(first: i64) -> io::Result<()> {
-    number_call(
-        libc::SYS_close_range,
-        [first, i64::from(u32::MAX), libc::CLOSE_RANGE_CLOEXEC.into(), 0, 0, 0],
-    )
-    .map(drop)
+    let all = [first, i64::from(u32::MAX), libc::CLOSE_RANGE_CLOEXEC.into(), 0, 0, 0];
+    if number_call(libc::SYS_close_range, all).is_ok() {
+        return Ok(());
+    }
+    // Before Linux 5.11.
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_string_lossy().parse().unwrap_or(-1);
+        if number >= first {
+            let mark = [number, libc::F_SETFD.into(), libc::FD_CLOEXEC.into(), 0, 0, 0];
+            number_call(libc::SYS_fcntl, mark)?;
+        }
+    }
+    Ok(())
 }
