@@ -76,12 +76,24 @@ impl Error {
         error
     }
 
-    /// A failed system call, written like strace: `call` is the name with its argument that matters.
+    /// A failed system call, written like strace: `call` is the name with its argument that matters. One that the
+    /// kernel does not know is [`ErrorKind::Unsupported`], and the line says which Linux does.
     pub fn os(call: impl fmt::Display, errno: impl Into<Errno>) -> Self {
         let errno = errno.into();
-        let mut error = Self::new(ErrorKind::Os, format!("{call}: {errno}"));
+        let mut error = match errno.0 {
+            libc::ENOSYS => Self::missing(&call.to_string()),
+            _ => Self::new(ErrorKind::Os, format!("{call}: {errno}")),
+        };
         error.0.errno = Some(errno.0);
         error
+    }
+
+    fn missing(call: &str) -> Self {
+        let needs = match crate::kernel::since(call) {
+            Some(since) => format!("needs Linux {since}, or a sandbox that lets it through"),
+            None => "ENOSYS".to_owned(),
+        };
+        Self::new(ErrorKind::Unsupported, format!("{call}: not on this kernel ({needs})"))
     }
 
     /// The class of the error.
@@ -259,5 +271,16 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Os);
         assert_eq!(error.errno(), Some(2));
         assert_eq!(error.path(), Some("mounts[3].source"));
+    }
+
+    #[test]
+    fn a_missing_call_names_the_kernel_that_has_it() {
+        let error = Error::os("openat2(/etc)", libc::ENOSYS);
+        assert_eq!(
+            error.to_string(),
+            "openat2(/etc): not on this kernel (needs Linux 5.6, or a sandbox that lets it through)"
+        );
+        assert_eq!((error.kind(), error.errno()), (ErrorKind::Unsupported, Some(libc::ENOSYS)));
+        assert_eq!(Error::os("x", libc::ENOSYS).to_string(), "x: not on this kernel (ENOSYS)");
     }
 }

@@ -30,6 +30,7 @@ pub mod rootfs;
 
 mod criu;
 mod hook;
+mod kernel;
 mod link;
 mod mountpoint;
 mod operation;

@@ -33,8 +33,9 @@ pub(crate) fn make_all(root: &Path, plan: &CreatePlan) -> Result<()> {
             _ => continue,
         };
         if !inside {
-            make(directory.as_fd(), &path, is_directory)
-                .call(|| format!("making the mount point /{path}; is a link in its way?"))?;
+            make(directory.as_fd(), &path, is_directory).call(|| {
+                format!("openat2(/{path}), making the mount point; is a link in its way?")
+            })?;
         }
         covered.push(path);
     }

@@ -240,12 +240,18 @@ fn masked_files(plan: &CreatePlan, pid: i32) -> Result<Vec<String>> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path})"))?;
     let masked = plan.init.rootfs.iter().flat_map(|rootfs| &rootfs.masked);
-    let files = masked.map(ToString::to_string).filter(|path| {
-        let found = rustix::fs::openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+    let mut files = Vec::new();
+    for path in masked.map(ToString::to_string) {
+        let found = rustix::fs::openat2(&root, &path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+        if found.as_ref().is_err_and(|errno| *errno == Errno::NOSYS) {
+            return Err(Errno::NOSYS).call(|| format!("openat2({path})"));
+        }
         let stat = found.and_then(rustix::fs::fstat);
-        stat.is_ok_and(|stat| stat.st_rdev == rustix::fs::makedev(1, 3))
-    });
-    Ok(files.map(|path| format!("/{path}")).collect())
+        if stat.is_ok_and(|stat| stat.st_rdev == rustix::fs::makedev(1, 3)) {
+            files.push(format!("/{path}"));
+        }
+    }
+    Ok(files)
 }
 
 /// What the standard streams are, for `restore` to put others in their place: those that the container was given,
