@@ -32,6 +32,8 @@ pub(crate) struct Birth<'a> {
     pub fds: Fds,
     /// Descriptors 3 to 3 + so many go on to the workload.
     pub preserve: u32,
+    /// The calling thread has entered no mount namespace: /proc is the host's.
+    pub trusted_proc: bool,
 }
 
 /// Makes the process.
@@ -53,6 +55,7 @@ pub(crate) fn spawn(work: &Work, birth: &Birth<'_>) -> Result<Stubbed> {
         argument,
         wait_for_maps: birth.wait_for_maps,
         keep,
+        trusted_proc: birth.trusted_proc,
     })
 }
 

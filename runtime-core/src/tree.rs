@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::mount::OpenTreeFlags;
+use rustix::mount::{MountPropagationFlags, OpenTreeFlags};
 use teu_wire::{Fds, InitPlan, OwnedText};
 
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
@@ -171,12 +171,25 @@ fn open_one(source: &TreeSource) -> Result<OwnedFd> {
         }
     };
     if let Some(propagation) = source.propagation {
-        let attr = MountAttr { propagation, ..MountAttr::default() };
-        mount_setattr(tree.as_fd(), true, attr).call(|| {
+        set_propagation(&tree, propagation).call(|| {
             format!("mount_setattr({}, propagation {propagation:#x})", source.path.display())
         })?;
     }
     Ok(tree)
+}
+
+/// Of the tree and all below it.
+fn set_propagation(tree: &OwnedFd, propagation: u64) -> Result<(), crate::error::Errno> {
+    let attr = MountAttr { propagation, ..MountAttr::default() };
+    match mount_setattr(tree.as_fd(), true, attr) {
+        // Before Linux 5.12.
+        Err(crate::error::Errno(libc::ENOSYS)) => {
+            let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
+            let flags = MountPropagationFlags::from_bits_retain(propagation as u32);
+            Ok(rustix::mount::mount_change(path, flags | MountPropagationFlags::REC)?)
+        }
+        other => other,
+    }
 }
 
 /// A node that is bound instead of made has to be that device: a path alone says nothing.

@@ -15,11 +15,11 @@ use super::handed::{self, Terminal};
 use super::notify;
 use super::serve::{self, Child};
 use crate::bundle::Bundle;
-use crate::error::{Context, Error, ErrorKind, OsResult, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::id::ContainerId;
 use crate::link::{self, Link};
-use crate::namespace::{around, handle, mapping};
+use crate::namespace::{Kind, around, handle, mapping};
 use crate::plan::CreatePlan;
 use crate::spawn::{self, Birth};
 use crate::store::record::{Process, Record};
@@ -188,6 +188,7 @@ fn build<'a>(
                 wait_for_maps: plan.namespaces.maps.is_some(),
                 fds,
                 preserve,
+                trusted_proc: around.iter().all(|(kind, _)| *kind != Kind::Mount),
             },
         )
     })
@@ -195,7 +196,7 @@ fn build<'a>(
     // Only init may hold its end, or its death would not end the link.
     drop(theirs);
 
-    let mut child = Child::new(stubbed.pid, stubbed.pidfd.try_clone().call(|| "dup(pidfd)")?, link);
+    let mut child = Child::born(&stubbed, link)?;
     undo.push(child.end());
     if let Some(maps) = &plan.namespaces.maps {
         mapping::write(stubbed.pid, maps, host.may_map()).at(|| "linux.uidMappings")?;

@@ -151,6 +151,7 @@ fn plan(
     }
     let namespaces = enter::others(init)?;
     let exec = ExecPlan {
+        init,
         namespaces,
         become_root: namespaces & Kind::User.flag() != 0,
         change_root: namespaces & Kind::Mount.flag() == 0,
@@ -220,7 +221,7 @@ fn run<'a>(
     // Only the new process may hold its end, or its death would not end the link.
     drop(theirs);
 
-    let mut child = Child::new(stubbed.pid, stubbed.pidfd.try_clone().call(|| "dup(pidfd)")?, link);
+    let mut child = Child::born(&stubbed, link)?;
     child.pausable = Some(record.cgroup.clone());
     undo.push(child.end());
     // Born in a frozen cgroup it does nothing until the container is resumed, and shares this process's memory as
@@ -262,6 +263,7 @@ fn born(
         wait_for_maps: false,
         fds,
         preserve: options.listen_fds + options.preserve_fds,
+        trusted_proc: true,
     };
     match spawn::spawn(work, &birth) {
         // A container that manages cgroups itself has left its own to the controllers. Who names a cgroup gets that

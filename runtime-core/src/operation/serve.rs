@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use teu_wire::{ToCaller, ToInit};
 
 use super::state_json;
@@ -17,6 +17,7 @@ use crate::link::{Link, Message, report};
 use crate::namespace::device;
 use crate::plan::CreatePlan;
 use crate::store::record::Record;
+use crate::sys::clone::Stubbed;
 use crate::undo::Undo;
 
 /// Init, as its caller holds it.
@@ -35,6 +36,22 @@ pub(crate) struct Child {
 impl Child {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd, link: Link) -> Self {
         Self { pid, pidfd, link, pausable: None }
+    }
+
+    /// A process that was just cloned. Its descriptor is asked for, not copied: where the kernel cannot give it, no
+    /// later command could do anything with the container, and there is to be none.
+    pub(crate) fn born(stubbed: &Stubbed, link: Link) -> Result<Self> {
+        let pid = Pid::from_raw(stubbed.pid).ok_or(libc::ESRCH).call(|| "clone")?;
+        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Self::new(stubbed.pid, pidfd, link)),
+            Err(errno) => {
+                let mut error = Error::os(format!("pidfd_open({})", stubbed.pid), errno);
+                if let Err(failure) = ending(&stubbed.pidfd)() {
+                    error.attach(failure);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The step back: kill it and wait until it is gone, unless it is frozen: nobody can wait for that.
@@ -113,6 +130,8 @@ pub(crate) fn reap(pidfd: &OwnedFd) -> Result<Option<Exit>> {
             _ => None,
         }),
         Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(None),
+        // Before Linux 5.4 a pidfd is nothing to wait for.
+        Err(rustix::io::Errno::INVAL) => Err(libc::ENOSYS).call(|| "waitid(P_PIDFD)"),
         Err(errno) => Err(errno).call(|| "waitid(init)"),
     }
 }

@@ -6,10 +6,16 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
+
+use super::stub::{AT_BECOME_ROOT, AT_CGROUP, AT_EXEC, AT_MAPS, JOINED, Stub, gaps, run_stub};
 use crate::error::{OsResult, Result};
+
+pub(super) use super::stub::raw;
 
 // libc has these as 0 or not at all on the gnu target; see sched.h of the kernel.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -35,31 +41,6 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// Where the stub was when it gave up.
-const AT_MAPS: i32 = 1;
-const AT_BECOME_ROOT: i32 = 2;
-const AT_EXEC: i32 = 3;
-
-/// All that the stub reads and writes; it lives until the child has left this memory.
-struct Stub {
-    link: i32,
-    program: i32,
-    wait_for_maps: bool,
-    keep: Vec<i32>,
-    /// Everything else, as ranges.
-    close: Vec<(u32, u32)>,
-    /// Owned here: `argv` points to it.
-    argument: CString,
-    /// Addresses, as execveat reads them.
-    argv: [usize; 3],
-    envp: [usize; 1],
-    failed_at: AtomicI32,
-    errno: AtomicI32,
-    /// Cleared, with a futex wake, by the kernel when the child no longer uses this memory
-    /// (CLONE_CHILD_CLEARTID).
-    alive: AtomicU32,
-}
-
 /// What the new process is to be.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
@@ -77,6 +58,8 @@ pub(crate) struct Start<'a> {
     pub wait_for_maps: bool,
     /// The descriptors that the program gets; all others from 3 up are closed by execve.
     pub keep: Vec<i32>,
+    /// /proc is the host's where the process is born, in no mount namespace of somebody else's.
+    pub trusted_proc: bool,
 }
 
 /// A process between clone3 and its program.
@@ -104,9 +87,14 @@ struct Memory {
 impl Memory {
     /// Waits until the child runs its program or is dead.
     fn wait(&self) {
+        self.wait_while(|alive| alive != 0);
+    }
+
+    /// Waits until the word that the child and its end change is another one.
+    fn wait_while(&self, still: impl Fn(u32) -> bool) {
         loop {
             let tid = self.stub.alive.load(Ordering::Acquire);
-            if tid == 0 {
+            if !still(tid) {
                 return;
             }
             // SAFETY: futex(2) reads one aligned word that outlives the call; the wake of
@@ -140,8 +128,15 @@ impl Stubbed {
     /// The stub's failed call.
     pub(crate) fn wait_for_program(&self) -> Result<()> {
         self.memory.wait();
-        let errno = self.memory.stub.errno.load(Ordering::Acquire);
-        match self.memory.stub.failed_at.load(Ordering::Acquire) {
+        self.memory.failure()
+    }
+}
+
+impl Memory {
+    fn failure(&self) -> Result<()> {
+        let errno = self.stub.errno.load(Ordering::Acquire);
+        match self.stub.failed_at.load(Ordering::Acquire) {
+            AT_CGROUP => Err(errno).call(|| "write(cgroup.procs, \"0\") in the new process"),
             AT_MAPS => Err(errno).call(|| "reading the link in the new process"),
             AT_BECOME_ROOT => Err(errno).call(|| {
                 "setresuid(0) in the new user namespace (do uidMappings and gidMappings map container id 0?)"
@@ -175,7 +170,9 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
         link: start.link.as_raw_fd(),
         program: start.program.as_raw_fd(),
         wait_for_maps: start.wait_for_maps,
+        cgroup: AtomicI32::new(-1),
         close: gaps(&start.keep, [start.link.as_raw_fd(), start.program.as_raw_fd()]),
+        trusted_proc: start.trusted_proc,
         keep: start.keep,
         argument: start.argument,
         argv: [c"teu-init".as_ptr() as usize, 0, 0],
@@ -204,13 +201,20 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
     // Marked alive before the child can be: were it set afterwards, the kernel's clearing could be lost.
     memory.stub.alive.store(u32::MAX, Ordering::Release);
     let mask = block_signals();
-    // SAFETY: the child runs `run_stub` on its own stack with data that `memory` keeps until the kernel says
-    // that the child has left; signals are blocked, so no handler of the caller runs in the child.
-    let pid = unsafe { clone3_call(&args, &raw const *memory.stub) };
+    let pid = if OLDER.load(Ordering::Relaxed) {
+        -i64::from(libc::ENOSYS)
+    } else {
+        // SAFETY: the child runs `run_stub` on its own stack with data that `memory` keeps until the kernel says
+        // that the child has left; signals are blocked, so no handler of the caller runs in the child.
+        unsafe { clone3_call(&args, &raw const *memory.stub) }
+    };
     restore_signals(mask);
     if pid < 0 {
-        memory.stub.alive.store(0, Ordering::Release);
         let errno = i32::try_from(-pid).unwrap_or(libc::EINVAL);
+        if is_missing(errno, &args) {
+            return spawn_older(start.cgroup, &args, &raw const pidfd, memory);
+        }
+        memory.stub.alive.store(0, Ordering::Release);
         return Err(errno).call(|| format!("clone3(flags {:#x})", args.flags));
     }
     // SAFETY: clone3 succeeded with CLONE_PIDFD, so the kernel has put a new descriptor there that nobody
@@ -219,22 +223,71 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
     Ok(Stubbed { pid: i32::try_from(pid).unwrap_or(-1), pidfd, memory })
 }
 
-/// The ranges from 3 up between the descriptors that stay.
-fn gaps(keep: &[i32], more: [i32; 2]) -> Vec<(u32, u32)> {
-    let numbers = keep.iter().chain(&more).filter_map(|fd| u32::try_from(*fd).ok());
-    let mut stay: Vec<u32> = numbers.filter(|fd| *fd > 2).collect();
-    stay.sort_unstable();
-    stay.dedup();
-    let mut next = 3;
-    let mut gaps = Vec::new();
-    for fd in stay {
-        if fd > next {
-            gaps.push((next, fd - 1));
-        }
-        next = fd + 1;
+/// clone3 or one of its flags is not there: the next process is made by clone(2) at once.
+static OLDER: AtomicBool = AtomicBool::new(false);
+
+/// Whether clone(2) may do what clone3(2) has refused: before Linux 5.3 there is none, before 5.7 its argument is too
+/// long for a kernel that bears nobody into a cgroup (E2BIG), and filters from before it answer EPERM; where that is
+/// the kernel's word, clone(2) gets the same.
+fn is_missing(errno: i32, args: &CloneArgs) -> bool {
+    /// The signal of clone(2), in the way of CLONE_NEWTIME.
+    const CSIGNAL: u64 = 0xff;
+    let missing = matches!(errno, libc::ENOSYS | libc::EPERM)
+        || errno == libc::E2BIG && args.flags & CLONE_INTO_CGROUP != 0;
+    missing && args.flags & CSIGNAL == 0
+}
+
+/// The same by clone(2): the process joins its cgroup itself, and is there when this comes back.
+fn spawn_older(
+    cgroup: Option<BorrowedFd<'_>>,
+    args: &CloneArgs,
+    pidfd: *const i32,
+    memory: Memory,
+) -> Result<Stubbed> {
+    // Nobody is waited for until there is somebody.
+    memory.stub.alive.store(0, Ordering::Release);
+    // Before Linux 5.2 clone(2) makes a process, but no descriptor of it.
+    rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+        .call(|| "pidfd_open")?;
+    let procs = cgroup.map(open_procs).transpose()?;
+    if let Some(procs) = &procs {
+        memory.stub.cgroup.store(procs.as_raw_fd(), Ordering::Relaxed);
     }
-    gaps.push((next, u32::MAX));
-    gaps
+    let flags = args.flags & !CLONE_INTO_CGROUP | args.exit_signal;
+    let words = [flags, args.stack + args.stack_size, args.pidfd, args.child_tid];
+    memory.stub.alive.store(u32::MAX, Ordering::Release);
+    let mask = block_signals();
+    // SAFETY: as for clone3 in `spawn`; clone(2) takes the end of the stack.
+    let pid = unsafe { clone_call(libc::SYS_clone, words, &raw const *memory.stub) };
+    restore_signals(mask);
+    if pid < 0 {
+        memory.stub.alive.store(0, Ordering::Release);
+        let errno = i32::try_from(-pid).unwrap_or(libc::EINVAL);
+        return Err(errno).call(|| format!("clone(flags {flags:#x})"));
+    }
+    OLDER.store(true, Ordering::Relaxed);
+    // SAFETY: `pidfd` is the variable of `spawn` that the kernel has written to.
+    let pidfd = unsafe { pidfd.read_volatile() };
+    // SAFETY: clone succeeded with CLONE_PIDFD: a new descriptor that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let stubbed = Stubbed { pid: i32::try_from(pid).unwrap_or(-1), pidfd, memory };
+    if procs.is_some() {
+        stubbed.memory.wait_while(|alive| alive != 0 && alive != JOINED);
+        if let Err(error) = stubbed.memory.failure() {
+            let wait = || {
+                let id = WaitId::PidFd(stubbed.pidfd.as_fd());
+                rustix::process::waitid(id, WaitIdOptions::EXITED)
+            };
+            rustix::io::retry_on_intr(wait).call(|| "waitid")?;
+            return Err(error);
+        }
+    }
+    Ok(stubbed)
+}
+
+fn open_procs(cgroup: BorrowedFd<'_>) -> Result<OwnedFd> {
+    rustix::fs::openat(cgroup, c"cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| "open(cgroup.procs)")
 }
 
 /// Blocks every signal of this thread, those of glibc's own too: the raw call, since libc leaves them out.
@@ -266,6 +319,16 @@ pub(super) fn restore_signals(mask: u64) {
 /// # Safety
 /// `args` names a stack of the child's own, and `stub` outlives the child's use of this memory.
 unsafe fn clone3_call(args: &CloneArgs, stub: *const Stub) -> i64 {
+    let words = [std::ptr::from_ref(args) as u64, size_of::<CloneArgs>() as u64, 0, 0];
+    // SAFETY: the caller's promise; the kernel reads `args` for its size.
+    unsafe { clone_call(libc::SYS_clone3, words, stub) }
+}
+
+/// clone3(2) or clone(2) with its first four arguments.
+///
+/// # Safety
+/// As [`clone3_call`].
+unsafe fn clone_call(number: i64, [a, b, c, d]: [u64; 4], stub: *const Stub) -> i64 {
     let result: i64;
     // SAFETY: the parent's registers come back as declared. The child starts on an empty 16-byte aligned
     // stack and enters a function that does not return.
@@ -280,103 +343,15 @@ unsafe fn clone3_call(args: &CloneArgs, stub: *const Stub) -> i64 {
             "ud2",
             "2:",
             run = sym run_stub,
-            inout("rax") libc::SYS_clone3 => result,
-            in("rdi") std::ptr::from_ref(args),
-            in("rsi") size_of::<CloneArgs>(),
+            inout("rax") number => result,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
             in("r12") stub,
             out("rcx") _,
             out("r11") _,
         );
     }
     result
-}
-
-/// A system call without errno, which is thread local and therefore the caller's.
-///
-/// # Safety
-/// As the call itself.
-#[inline(always)]
-pub(super) unsafe fn raw(number: i64, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
-    let result: isize;
-    // SAFETY: the kernel's calling convention of x86-64 (syscall(2)); what the call does to memory is the
-    // caller's business.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            inout("rax") number as isize => result,
-            in("rdi") a,
-            in("rsi") b,
-            in("rdx") c,
-            in("r10") d,
-            in("r8") e,
-            out("rcx") _,
-            out("r11") _,
-            options(nostack),
-        );
-    }
-    result
-}
-
-/// The life of the new process until it is init: raw system calls on prepared data.
-///
-/// # Safety
-/// Called only by [`clone3_call`] in the child, with memory that stays until the child has left it.
-unsafe extern "C" fn run_stub(stub: *const Stub) -> ! {
-    // SAFETY: `spawn` keeps the stub in place until the kernel has cleared `alive`.
-    let stub = unsafe { &*stub };
-    // First of all, and closed, not marked: whatever the caller has open must not reach the container
-    // (CVE-2024-21626), and while this process waits it would hold the caller's end of its own link and of
-    // others', and the lock of the container, so that nobody would notice the caller's death.
-    for (first, last) in &stub.close {
-        // SAFETY: the descriptor table is this process's own copy.
-        unsafe { raw(libc::SYS_close_range, *first as usize, *last as usize, 0, 0, 0) };
-    }
-    if stub.wait_for_maps {
-        // Until the maps are written this process has no identity: execve would take its capabilities
-        // (user_namespaces(7)), so it waits, becomes root of the namespace, and only then goes on.
-        let mut byte = 0_u8;
-        // SAFETY: recvfrom(2) writes at most the one byte that it is given.
-        let got =
-            unsafe { raw(libc::SYS_recvfrom, stub.link as usize, &raw mut byte as usize, 1, 0, 0) };
-        if got != 1 {
-            fail(stub, AT_MAPS, got);
-        }
-        // SAFETY: no memory is read or written. The kernel marks the memory that both share as not dumpable
-        // (commit_creds), which `KeepDumpable` takes back.
-        let gid = unsafe { raw(libc::SYS_setresgid, 0, 0, 0, 0, 0) };
-        if gid < 0 {
-            fail(stub, AT_BECOME_ROOT, gid);
-        }
-        // SAFETY: as above.
-        let uid = unsafe { raw(libc::SYS_setresuid, 0, 0, 0, 0, 0) };
-        if uid < 0 {
-            fail(stub, AT_BECOME_ROOT, uid);
-        }
-    }
-    for fd in &stub.keep {
-        // SAFETY: changes one flag of a descriptor of this process.
-        unsafe { raw(libc::SYS_fcntl, *fd as usize, libc::F_SETFD as usize, 0, 0, 0) };
-    }
-    // SAFETY: path, argv and envp are NUL-terminated and live as long as the stub.
-    let errno = unsafe {
-        raw(
-            libc::SYS_execveat,
-            stub.program as usize,
-            c"".as_ptr() as usize,
-            stub.argv.as_ptr() as usize,
-            stub.envp.as_ptr() as usize,
-            libc::AT_EMPTY_PATH as usize,
-        )
-    };
-    fail(stub, AT_EXEC, errno)
-}
-
-/// Leaves word in the memory that caller and child still share, and ends.
-fn fail(stub: &Stub, at: i32, result: isize) -> ! {
-    stub.errno.store(if result < 0 { -result as i32 } else { 0 }, Ordering::Release);
-    stub.failed_at.store(at, Ordering::Release);
-    loop {
-        // SAFETY: ends this process and nothing else.
-        unsafe { raw(libc::SYS_exit_group, 1, 0, 0, 0, 0) };
-    }
 }

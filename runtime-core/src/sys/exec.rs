@@ -9,6 +9,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::clone::{block_signals, raw, restore_signals};
+use super::descriptor;
 use crate::error::{Errno, OsResult, Result};
 
 const STACK: usize = 16 << 10;
@@ -105,6 +106,7 @@ fn run(prepared: &Prepared) -> i32 {
     const CLOSE_RANGE_CLOEXEC: usize = 4;
     const SIG_SETMASK: usize = 2;
     const F_SETFD: usize = 2;
+    const FD_CLOEXEC: usize = 1;
     const AT_FDCWD: isize = -100;
     let (none, default) = (0_u64, [0_u64; 4]);
     for (number, fd) in prepared.stdio.iter().enumerate() {
@@ -115,7 +117,15 @@ fn run(prepared: &Prepared) -> i32 {
         }
     }
     // SAFETY: as above.
-    unsafe { raw(libc::SYS_close_range, 3, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0) };
+    let marked =
+        unsafe { raw(libc::SYS_close_range, 3, u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0) };
+    if marked < 0 {
+        // Before Linux 5.11. The namespaces are the caller's, whose /proc is as good as itself.
+        descriptor::each_open(true, |number| {
+            // SAFETY: changes one flag of a descriptor of this process.
+            unsafe { raw(libc::SYS_fcntl, number, F_SETFD, FD_CLOEXEC, 0, 0) };
+        });
+    }
     for fd in &prepared.keep {
         // SAFETY: as above.
         unsafe { raw(libc::SYS_fcntl, *fd as usize, F_SETFD, 0, 0, 0) };

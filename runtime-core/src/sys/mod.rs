@@ -2,8 +2,10 @@
 
 pub(crate) mod bpf;
 pub(crate) mod clone;
+mod descriptor;
 pub(crate) mod exec;
 pub(crate) mod mount;
 pub(crate) mod namespace;
 pub(crate) mod process;
+mod stub;
 pub(crate) mod userns;

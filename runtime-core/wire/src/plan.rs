@@ -66,6 +66,8 @@ wire_struct! {
 wire_struct! {
     /// Everything that a further process is to do.
     ExecPlan / ExecPlanView {
+        /// The number of the container's init in the caller's procfs, for kernels that enter no namespaces by pidfd.
+        init: i32,
         /// CLONE_NEW* of what the container's init has other than the caller: entered in one step, by its pidfd.
         namespaces: u32,
         /// A user namespace is entered: become its root.
