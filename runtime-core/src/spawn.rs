@@ -7,7 +7,9 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 use teu_wire::{Fds, Work, encode};
 
 use crate::error::{OsResult, Result};
@@ -94,12 +96,13 @@ fn program() -> Result<BorrowedFd<'static>> {
 fn seal() -> Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Kernels before 6.3 do not know MFD_EXEC and make every memfd executable.
-    let memory = rustix::fs::memfd_create("teu-init", flags | MemfdFlags::EXEC)
-        .or_else(|errno| match errno {
-            rustix::io::Errno::INVAL => rustix::fs::memfd_create("teu-init", flags),
-            other => Err(other),
-        })
-        .call(|| "memfd_create(teu-init, MFD_EXEC); is vm.memfd_noexec 2 on this host?")?;
+    let memory = match rustix::fs::memfd_create("teu-init", flags | MemfdFlags::EXEC) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create("teu-init", flags),
+        // vm.memfd_noexec is 2: no memory of this host may hold a program.
+        Err(Errno::ACCESS) => return file(),
+        other => other,
+    }
+    .call(|| "memfd_create(teu-init)")?;
     write_all(memory.as_fd(), PROGRAM)?;
     rustix::fs::fcntl_add_seals(
         &memory,
@@ -107,6 +110,34 @@ fn seal() -> Result<OwnedFd> {
     )
     .call(|| "fcntl(teu-init, F_ADD_SEALS)")?;
     Ok(memory)
+}
+
+/// The same where memory may hold no program: a file on a tmpfs of its own, which is read-only from then on, has no
+/// path, and goes when nobody uses the file any more.
+fn file() -> Result<OwnedFd> {
+    let why = |call: &'static str| move || format!("{call} for init, since vm.memfd_noexec is 2");
+    let context =
+        rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).call(why("fsopen(tmpfs)"))?;
+    rustix::mount::fsconfig_create(&context).call(why("fsconfig(FSCONFIG_CMD_CREATE)"))?;
+    let (cloexec, attributes) = (FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NOSUID);
+    let mount =
+        rustix::mount::fsmount(&context, cloexec, attributes).call(why("fsmount(tmpfs)"))?;
+    let open = |flags| {
+        let flags = flags | OFlags::CLOEXEC;
+        rustix::fs::openat(&mount, "teu-init", flags, Mode::from_raw_mode(0o555))
+            .call(why("open(tmpfs)"))
+    };
+    let written = open(OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+    write_all(written.as_fd(), PROGRAM)?;
+    // The kernel executes nothing that is open for writing, and makes nothing read-only that has such a file.
+    drop(written);
+    // The file system and not the mount alone, which others could bind again.
+    let picked = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+    let context = rustix::mount::fspick(&mount, "", picked).call(why("fspick"))?;
+    rustix::mount::fsconfig_set_flag(&context, "ro").call(why("fsconfig(ro)"))?;
+    rustix::mount::fsconfig_reconfigure(&context)
+        .call(why("fsconfig(FSCONFIG_CMD_RECONFIGURE)"))?;
+    open(OFlags::RDONLY)
 }
 
 fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
