@@ -14,7 +14,7 @@ use crate::procfs::Procfs;
 use crate::rootfs::{self, Root};
 use crate::sys::call;
 use crate::workload::{self, Ready};
-use crate::{link, namespace, start};
+use crate::{descriptor, link, namespace, start};
 
 /// Does everything that the plan says and becomes the workload.
 pub fn run(fds: &FdsView<'static>, plan: &InitPlanView<'static>) -> ! {
@@ -40,8 +40,8 @@ fn create(
 ) -> Result<Ready> {
     let process = &plan.process;
 
-    // Before anything else can be executed: from here on nothing survives an execve but what is meant to.
-    call::cloexec_from(3).at(Step::Plan, c"close_range", b"")?;
+    // Before anything else can be executed.
+    descriptor::close_on_exec(fds, process)?;
     call::default_signals().at(Step::Plan, c"rt_sigprocmask", b"")?;
 
     // A session of its own: no signal of the caller's terminal reaches it, and it can get one of its own.

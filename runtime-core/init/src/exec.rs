@@ -15,7 +15,7 @@ use crate::fail::{At, Result};
 use crate::process::{self, stdio};
 use crate::procfs::Procfs;
 use crate::sys::call;
-use crate::{link, namespace, rootfs, start, workload};
+use crate::{descriptor, link, namespace, rootfs, start, workload};
 
 /// Enters the container and becomes the workload. The end of the link tells the caller that it has.
 pub fn run(fds: &FdsView<'static>, plan: &ExecPlanView<'static>) -> ! {
@@ -34,7 +34,7 @@ fn exec(
     let process = &plan.process;
 
     // As for the first process: nothing survives an execve but what is meant to.
-    call::cloexec_from(3).at(Step::Plan, c"close_range", b"")?;
+    descriptor::close_on_exec(fds, process)?;
     call::default_signals().at(Step::Plan, c"rt_sigprocmask", b"")?;
     // Before anything is entered: whoever is there may neither trace this process nor look through
     // /proc/PID/fd (CVE-2016-9962). execve takes it back.
@@ -86,7 +86,7 @@ fn enter(link: BorrowedFd<'_>, fds: &FdsView<'_>, plan: &ExecPlanView<'_>) -> Re
     if plan.namespaces != 0
         && let Some(init) = fds.namespaces.get(0)
     {
-        call::setns(call::inherited(init), plan.namespaces).at(Step::Join, c"setns", b"")?;
+        namespace::enter((call::inherited(init), plan.init), plan.namespaces)?;
     }
     if plan.namespaces & CLONE_NEWPID == 0 {
         return Ok(());

@@ -9,6 +9,7 @@
 // Unwrap is denied; indexing fixed arrays and casting between the kernel's integer types is not avoidable.
 
 pub mod create;
+pub mod descriptor;
 pub mod exec;
 pub mod fail;
 pub mod hook;

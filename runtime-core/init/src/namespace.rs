@@ -1,10 +1,15 @@
 //! Namespaces, from the inside: entering and making what clone3 has not made.
 
+use core::ffi::CStr;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use teu_wire::{FdsView, NamespacesView, Step, ToCaller};
 
-use crate::fail::{At, Index, Result};
+use crate::fail::{At, Fail, Index, Result, Words, decimal};
 use crate::link;
 use crate::procfs::Procfs;
 use crate::sys::call;
@@ -18,6 +23,60 @@ pub fn join(fds: &FdsView<'_>, plan: &NamespacesView<'_>) -> Result<()> {
         call::setns(call::inherited(number), flag)
             .at(Step::Join, c"setns", b"")
             .index(index as u32)?;
+    }
+    Ok(())
+}
+
+/// Enters the namespaces of a process in one step.
+///
+/// # Errors
+/// setns(2) failed, ESRCH where the process has ended.
+pub fn enter((process, pid): (BorrowedFd<'_>, i32), flags: u32) -> Result<()> {
+    match call::setns(process, flags) {
+        // Before Linux 5.8 a pidfd is no namespace.
+        Err(Errno::INVAL) => enter_one_by_one((process, pid), flags),
+        other => other.at(Step::Join, c"setns", b""),
+    }
+}
+
+/// The same by the files of /proc/PID/ns. All are open before the first is entered, and the process is still there
+/// by then, so the number was its own all the time.
+#[cold]
+#[inline(never)]
+fn enter_one_by_one((process, pid): (BorrowedFd<'_>, i32), flags: u32) -> Result<()> {
+    /// CLONE_NEW* in the order of the library's `Kind::ALL`.
+    const FILES: [(u32, &CStr); 8] = [
+        (0x1000_0000, c"ns/user"),
+        (0x2000_0000, c"ns/pid"),
+        (0x80, c"ns/time"),
+        (0x4000_0000, c"ns/net"),
+        (0x0800_0000, c"ns/ipc"),
+        (0x0400_0000, c"ns/uts"),
+        (0x0200_0000, c"ns/cgroup"),
+        (0x0002_0000, c"ns/mnt"),
+    ];
+    let at = |errno: Errno| Fail::call(Step::Join, c"setns", errno, b"");
+    let (mut name, mut digits) = (Words::new(), [0; 20]);
+    name.push(decimal(pid.into(), &mut digits)).push(b"\0");
+    let name = CStr::from_bytes_until_nul(name.as_bytes()).unwrap_or(c"");
+    let directory = Procfs::open()?.file(name, OFlags::PATH | OFlags::DIRECTORY).map_err(at)?;
+    let mut opened = [const { None }; FILES.len()];
+    for ((flag, file), namespace) in FILES.iter().zip(&mut opened) {
+        if flags & flag != 0 {
+            let how = OFlags::RDONLY | OFlags::CLOEXEC;
+            *namespace =
+                Some(rustix::fs::openat(&directory, *file, how, Mode::empty()).map_err(at)?);
+        }
+    }
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let ended = poll(&mut [PollFd::from_borrowed_fd(process, PollFlags::IN)], Some(&now));
+    if ended.map_err(at)? > 0 {
+        return Err(at(Errno::SRCH));
+    }
+    for ((flag, _), namespace) in FILES.iter().zip(&opened) {
+        if let Some(namespace) = namespace {
+            call::setns(namespace.as_fd(), *flag).map_err(at)?;
+        }
     }
     Ok(())
 }

@@ -5,8 +5,9 @@
 //! written to, or it is an error.
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use teu_wire::{ProcessView, Step, SysctlView};
@@ -37,9 +38,47 @@ impl Procfs {
         Ok(Self(root))
     }
 
-    fn file(&self, path: &CStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    /// Opens a file of it.
+    ///
+    /// # Errors
+    /// As openat2(2), EXDEV where something else is mounted on it.
+    pub fn file(&self, path: &CStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        match rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::NOSYS | Errno::PERM) => self.walk(path, flags),
+            other => other,
+        }
+    }
+
+    /// Before Linux 5.6: no link is followed but `self`, and everything on the way is of this procfs. A file of it
+    /// that is bound on another one is not noticed.
+    #[cold]
+    #[inline(never)]
+    fn walk(&self, path: &CStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let device = rustix::fs::fstat(&self.0)?.st_dev;
+        let open = |from: BorrowedFd<'_>, name: &CStr, flags| {
+            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(from, name, flags, Mode::empty())?;
+            let ours = rustix::fs::fstat(&file)?.st_dev == device;
+            if ours { Ok(file) } else { Err(Errno::XDEV) }
+        };
+        let mut here = open(self.0.as_fd(), c".", OFlags::PATH)?;
+        let mut components = path.to_bytes().split(|byte| *byte == b'/').peekable();
+        while let Some(component) = components.next() {
+            let (mut name, mut space) = (Words::new(), [MaybeUninit::uninit(); 16]);
+            name.push(match component {
+                b"self" => rustix::fs::readlinkat_raw(&self.0, c"self", &mut space)?.0,
+                other => other,
+            });
+            name.push(b"\0");
+            let name = CStr::from_bytes_until_nul(name.as_bytes()).unwrap_or(c"");
+            let next = open(here.as_fd(), name, OFlags::PATH)?;
+            if components.peek().is_none() && !flags.contains(OFlags::PATH) {
+                return open(here.as_fd(), name, flags);
+            }
+            here = next;
+        }
+        Ok(here)
     }
 
     /// Opens a file to be written to later.

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use teu_wire::{ProcessView, Step};
 
@@ -33,7 +33,7 @@ pub fn find(process: &ProcessView<'static>) -> Result<Found> {
 fn search(process: &ProcessView<'static>) -> core::result::Result<&'static CStr, Errno> {
     let mut worst = Errno::NOENT;
     for candidate in process.candidates {
-        match look(candidate) {
+        match look(process, candidate) {
             Ok(()) => return Ok(candidate),
             Err(Errno::NOENT | Errno::NOTDIR) => (),
             // Like execvp(3): go on looking, but remember that something was there.
@@ -43,12 +43,33 @@ fn search(process: &ProcessView<'static>) -> core::result::Result<&'static CStr,
     Err(worst)
 }
 
-fn look(path: &CStr) -> core::result::Result<(), Errno> {
+fn look(process: &ProcessView<'_>, path: &CStr) -> core::result::Result<(), Errno> {
     let stat = rustix::fs::statat(CWD, path, AtFlags::empty())?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         return Err(Errno::ISDIR);
     }
-    call::may_execute(path)
+    match call::may_execute(path) {
+        // Before Linux 5.8, or behind a filter from before it.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let no_exec = rustix::fs::statvfs(path)?.f_flag.contains(StatVfsMountFlags::NOEXEC);
+            let may = !no_exec && may_execute(process, stat.st_mode, (stat.st_uid, stat.st_gid));
+            if may { Ok(()) } else { Err(Errno::ACCESS) }
+        }
+        other => other,
+    }
+}
+
+/// By the permission bits alone, as a file system without access control lists has it (inode(7)).
+fn may_execute(process: &ProcessView<'_>, mode: u32, (uid, gid): (u32, u32)) -> bool {
+    let in_group = process.gid == gid
+        || process.groups.is_some_and(|groups| groups.iter().any(|group| group == gid));
+    let bits = match process.uid {
+        0 => 0o111,
+        user if user == uid => 0o100,
+        _ if in_group => 0o010,
+        _ => 0o001,
+    };
+    mode & bits != 0
 }
 
 fn refused(process: &ProcessView<'_>, errno: Errno) -> Fail {

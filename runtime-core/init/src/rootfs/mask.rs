@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
 use teu_wire::{RootfsView, Step};
 
-use super::{Root, attach, path};
+use super::{Root, attach, change, path};
 use crate::fail::{At, Fail, Index, Result};
 use crate::sys::call::{self, MountAttr};
 
@@ -112,8 +112,17 @@ pub fn make_read_only(root: &Root, rootfs: &RootfsView<'_>) -> Result<()> {
                 | OpenTreeFlags::AT_RECURSIVE;
             let tree = rustix::mount::open_tree(&on, c"", flags).at(STEP, c"open_tree", detail)?;
             let attr = MountAttr { set: READ_ONLY, ..MountAttr::default() };
-            call::mount_setattr(tree.as_fd(), true, attr).at(STEP, c"mount_setattr", detail)?;
-            attach(STEP, tree.as_fd(), on.as_fd(), detail)
+            match call::mount_setattr(tree.as_fd(), true, attr) {
+                // Before Linux 5.12.
+                Err(Errno::NOSYS) => {
+                    attach(STEP, tree.as_fd(), on.as_fd(), detail)?;
+                    change::attributes_below(tree.as_fd(), READ_ONLY, 0).at(STEP, c"mount", detail)
+                }
+                set => {
+                    set.at(STEP, c"mount_setattr", detail)?;
+                    attach(STEP, tree.as_fd(), on.as_fd(), detail)
+                }
+            }
         })();
         covered.index(index as u32)?;
     }

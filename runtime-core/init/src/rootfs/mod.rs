@@ -1,5 +1,7 @@
 //! The root file system: mounted, filled, covered and made the root directory, all by descriptors.
 
+pub mod below;
+pub mod change;
 pub mod console;
 pub mod copy_up;
 pub mod dev;
@@ -10,6 +12,7 @@ pub mod path;
 pub mod pivot;
 pub mod propagation;
 pub mod source;
+pub mod walk;
 
 use core::ffi::CStr;
 

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use teu_wire::{FdsView, FilesystemView, MountSourceView, MountView, Step};
 
 use super::path::{self, Kind};
-use super::{Root, attach, copy_up, filesystem};
+use super::{Root, attach, change, copy_up, filesystem};
 use crate::fail::{At, Result};
 use crate::sys::call::{self, MountAttr};
 
@@ -34,12 +34,15 @@ pub fn mount(root: &Root, mount: &MountView<'static>, fds: &FdsView<'_>) -> Resu
         MountSourceView::Link(target) => return link(root, mount, target),
         MountSourceView::Borrowed(never, _) => match never {},
     };
-    set_attributes(tree.as_fd(), mount)?;
+    let set = set_attributes(tree.as_fd(), mount)?;
     let on = path::make(STEP, root.as_fd(), mount.destination, kind, mount.no_symlinks)?;
     if mount.copy_up {
         copy_up::copy(on.as_fd(), tree.as_fd(), mount.destination)?;
     }
     attach(STEP, tree.as_fd(), on.as_fd(), mount.destination.to_bytes())?;
+    if set == Set::InPlace {
+        set_in_place(tree.as_fd(), mount)?;
+    }
     // After it is attached: what is shared before would be shared with the tree that it was taken from.
     set_propagation(&tree, mount)
 }
@@ -61,24 +64,45 @@ fn mode_below(
     Ok(Some(mode & 0o7777))
 }
 
-fn set_attributes(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<()> {
+/// Whether a mount has its attributes.
+#[derive(PartialEq)]
+enum Set {
+    Now,
+    /// Before Linux 5.12 it gets them when it is attached; nothing of the container runs until then.
+    InPlace,
+}
+
+fn set_attributes(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<Set> {
     let detail = mount.destination.to_bytes();
     for (recursive, set, clear) in
         [(true, mount.set_recursive, mount.clear_recursive), (false, mount.set, mount.clear)]
     {
         if set | clear != 0 {
             let attr = MountAttr { set, clear, ..MountAttr::default() };
-            call::mount_setattr(tree, recursive, attr).at(STEP, c"mount_setattr", detail)?;
+            match call::mount_setattr(tree, recursive, attr) {
+                Err(Errno::NOSYS) => return Ok(Set::InPlace),
+                other => other.at(STEP, c"mount_setattr", detail)?,
+            }
         }
     }
-    Ok(())
+    Ok(Set::Now)
+}
+
+fn set_in_place(on: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<()> {
+    let MountView { set_recursive, clear_recursive, set, clear, .. } = *mount;
+    let mut done = Ok(());
+    if set_recursive | clear_recursive != 0 {
+        done = change::attributes_below(on, set_recursive, clear_recursive);
+    }
+    if set | clear != 0 {
+        done = done.and_then(|()| change::attributes(on, set, clear));
+    }
+    done.at(STEP, c"mount(MS_REMOUNT)", mount.destination.to_bytes())
 }
 
 fn set_propagation(tree: &OwnedFd, mount: &MountView<'_>) -> Result<()> {
-    const MS_REC: u64 = 1 << 14;
     for flags in mount.propagation {
-        let attr = MountAttr { propagation: flags & !MS_REC, ..MountAttr::default() };
-        call::mount_setattr(tree.as_fd(), flags & MS_REC != 0, attr).at(
+        change::propagation(tree.as_fd(), flags).at(
             STEP,
             c"mount_setattr(propagation)",
             mount.destination.to_bytes(),
@@ -92,7 +116,9 @@ fn remount(root: &Root, mount: &MountView<'_>) -> Result<()> {
     let detail = mount.destination.to_bytes();
     let on = path::find(root.as_fd(), mount.destination).at(STEP, c"openat2", detail)?;
     let Some(on) = on else { return Err(Errno::NOENT).at(STEP, c"remount", detail) };
-    set_attributes(on.as_fd(), mount)?;
+    if set_attributes(on.as_fd(), mount)? == Set::InPlace {
+        set_in_place(on.as_fd(), mount)?;
+    }
     set_propagation(&on, mount)
 }
 

@@ -10,6 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use teu_wire::Step;
 
+use super::walk;
 use crate::fail::{At, Fail, Result};
 
 /// What a path is to be when it has to be made.
@@ -42,6 +43,10 @@ pub fn open(
     let mut result = Err(Errno::AGAIN);
     for _ in 0..TRIES {
         result = rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+        // Before Linux 5.6, or behind a filter from before it.
+        if matches!(result, Err(Errno::NOSYS | Errno::PERM)) {
+            result = walk::open(root, path, flags, more);
+        }
         if !matches!(result, Err(Errno::AGAIN | Errno::INTR)) {
             break;
         }
@@ -85,7 +90,7 @@ pub fn make(
         }
         Err(errno) => return Err(errno).at(step, c"openat2", path.to_bytes()),
     }
-    walk(step, root, path, kind, more)
+    make_all(step, root, path, kind, more)
 }
 
 fn check(step: Step, found: OwnedFd, path: &CStr, kind: Kind) -> Result<OwnedFd> {
@@ -100,7 +105,7 @@ fn check(step: Step, found: OwnedFd, path: &CStr, kind: Kind) -> Result<OwnedFd>
 
 /// Component by component, from descriptor to descriptor: what exists is resolved in the root as a whole
 /// prefix, so that links mean what they mean inside; what does not is made in the directory just opened.
-fn walk(
+fn make_all(
     step: Step,
     root: BorrowedFd<'_>,
     path: &CStr,

@@ -5,17 +5,17 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::UnmountFlags;
 use teu_wire::Step;
 
-use super::Root;
+use super::{Root, change};
 use crate::fail::{At, Result};
-use crate::sys::call::{self, MountAttr};
+
+const READ_ONLY: u64 = 1;
 
 /// Makes the root mount read-only, and only it: volumes below keep what they were given.
 ///
 /// # Errors
 /// mount_setattr(2) failed.
 pub fn make_read_only(root: &Root) -> Result<()> {
-    let attr = MountAttr { set: 1, ..MountAttr::default() };
-    call::mount_setattr(root.as_fd(), false, attr).at(Step::ReadOnlyRoot, c"mount_setattr", b"/")
+    change::attributes(root.as_fd(), READ_ONLY, 0).at(Step::ReadOnlyRoot, c"mount_setattr", b"/")
 }
 
 /// pivot_root(2) onto itself: the old root ends up on top of the new one, without a directory for it, and is
@@ -25,6 +25,7 @@ pub fn make_read_only(root: &Root) -> Result<()> {
 /// A call failed; EINVAL on the initial ramfs, where `--no-pivot` is for.
 pub fn pivot(root: &Root) -> Result<()> {
     const MS_SLAVE: u64 = 1 << 19;
+    const MS_REC: u64 = 1 << 14;
     let step = Step::Switch;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let old = rustix::fs::open(c"/", flags, Mode::empty()).at(step, c"open(old root)", b"/")?;
@@ -32,8 +33,11 @@ pub fn pivot(root: &Root) -> Result<()> {
     rustix::process::pivot_root(c".", c".").at(step, c"pivot_root", b"")?;
     // Before the unmount: where the old root's mounts are still shared with the host's (rootfsPropagation
     // "shared"), the host would lose its own along with them (mount_namespaces(7)).
-    let attr = MountAttr { propagation: MS_SLAVE, ..MountAttr::default() };
-    call::mount_setattr(old.as_fd(), true, attr).at(step, c"mount_setattr(MS_SLAVE)", b"/")?;
+    change::propagation(old.as_fd(), MS_SLAVE | MS_REC).at(
+        step,
+        c"mount_setattr(MS_SLAVE)",
+        b"/",
+    )?;
     drop(old);
     rustix::mount::unmount(c".", UnmountFlags::DETACH).at(step, c"umount2(old root)", b"")?;
     rustix::process::chdir(c"/").at(step, c"chdir", b"/")

@@ -2,15 +2,19 @@
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
 use teu_wire::{RootfsView, Step};
 
-use crate::fail::{At, Result};
-use crate::sys::call::{self, MountAttr};
+use super::change;
+use crate::fail::{At, Fail, Result};
 
 const MS_PRIVATE: u64 = 1 << 18;
 
-fn change(step: Step, flags: u64) -> Result<()> {
+/// No path has more components (PATH_MAX).
+const DEEPEST: u32 = 2048;
+
+fn change_all(step: Step, flags: u64) -> Result<()> {
     rustix::mount::mount_change(c"/", MountPropagationFlags::from_bits_retain(flags as u32)).at(
         step,
         c"mount(MS_PRIVATE, MS_SLAVE or MS_SHARED)",
@@ -24,7 +28,7 @@ fn change(step: Step, flags: u64) -> Result<()> {
 /// mount(2) failed.
 pub fn prepare(rootfs: &RootfsView<'_>) -> Result<()> {
     if rootfs.propagation != 0 {
-        change(Step::Propagation, rootfs.propagation)?;
+        change_all(Step::Propagation, rootfs.propagation)?;
     }
     if rootfs.private_parent {
         let place = super::open_place(rootfs.path)?;
@@ -47,19 +51,20 @@ fn make_parent_private(root: BorrowedFd<'_>) -> Result<()> {
         .at(step, c"openat(..)", b"")
     };
     let mut here = open(root, c".")?;
-    loop {
+    for _ in 0..DEEPEST {
         let found = rustix::fs::statx(&here, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())
             .at(step, c"statx", b"")?;
-        if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            let attr = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
-            return call::mount_setattr(here.as_fd(), false, attr).at(
-                step,
-                c"mount_setattr(MS_PRIVATE)",
-                b"",
-            );
+        // Before Linux 5.8 only trying tells which one it is.
+        let known = found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
+        if !known || found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+            match change::propagation(here.as_fd(), MS_PRIVATE) {
+                Err(Errno::INVAL) if !known => {}
+                other => return other.at(step, c"mount_setattr(MS_PRIVATE)", b""),
+            }
         }
         here = open(here.as_fd(), c"..")?;
     }
+    Err(Fail::found(step, c"no mount point above the root file system", b""))
 }
 
 /// Sets what linux.rootfsPropagation asks for, on the root in its place.
@@ -67,5 +72,5 @@ fn make_parent_private(root: BorrowedFd<'_>) -> Result<()> {
 /// # Errors
 /// mount(2) failed.
 pub fn finish(rootfs: &RootfsView<'_>) -> Result<()> {
-    rootfs.root_propagation.map_or(Ok(()), |flags| change(Step::Switch, flags))
+    rootfs.root_propagation.map_or(Ok(()), |flags| change_all(Step::Switch, flags))
 }

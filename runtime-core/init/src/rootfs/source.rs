@@ -7,10 +7,12 @@ use rustix::fs::{CWD, FileType, major, minor};
 use rustix::mount::OpenTreeFlags;
 use teu_wire::{FdsView, InitPlanView, SourceView, Step};
 
+use super::change;
 use crate::fail::{At, Fail, Result};
-use crate::sys::call::{self, MountAttr};
 
 const STEP: Step = Step::Source;
+
+const MS_REC: u64 = 1 << 14;
 
 /// Opens them all, before anything of the container is mounted: until then every path is the host's.
 ///
@@ -45,8 +47,11 @@ fn open(source: &SourceView<'_>) -> Result<OwnedFd> {
     }
     let tree = rustix::mount::open_tree(CWD, source.path, flags).at(STEP, c"open_tree", detail)?;
     if source.propagation != 0 {
-        let attr = MountAttr { propagation: source.propagation, ..MountAttr::default() };
-        call::mount_setattr(tree.as_fd(), true, attr).at(STEP, c"mount_setattr", detail)?;
+        change::propagation(tree.as_fd(), source.propagation | MS_REC).at(
+            STEP,
+            c"mount_setattr",
+            detail,
+        )?;
     }
     if let Some(device) = &source.device {
         let found = rustix::fs::fstat(&tree).at(STEP, c"fstat", detail)?;

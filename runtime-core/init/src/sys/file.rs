@@ -77,7 +77,7 @@ pub struct MountAttr {
     pub userns: u64,
 }
 
-/// mount_setattr(2) on a mount by descriptor.
+/// mount_setattr(2) on a mount by descriptor; `rootfs::change` is what does without where it is missing.
 pub fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attr: MountAttr) -> Result<()> {
     const AT_EMPTY_PATH: usize = 0x1000;
     const AT_RECURSIVE: usize = 0x8000;
@@ -99,7 +99,7 @@ pub fn mount_setattr(mount: BorrowedFd<'_>, recursive: bool, attr: MountAttr) ->
     .map(drop)
 }
 
-/// Whether this thread's file ids may execute it (faccessat2(2), X_OK with AT_EACCESS).
+/// Whether this thread's file ids may execute it (faccessat2(2), X_OK with AT_EACCESS; Linux 5.8).
 pub fn may_execute(path: &CStr) -> Result<()> {
     const AT_FDCWD: isize = -100;
     const X_OK: usize = 1;

@@ -11,6 +11,7 @@ use super::raw::syscall;
 type Result<T> = core::result::Result<T, Errno>;
 
 // Numbers of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl).
+const CLONE: u32 = 56;
 const FORK: u32 = 57;
 const EXECVE: u32 = 59;
 const SETFSUID: u32 = 122;
@@ -95,8 +96,17 @@ pub fn clone_sibling(namespaces: u64) -> Result<Option<OwnedFd>> {
         ..CloneArgs::default()
     };
     // SAFETY: without CLONE_VM the child has a copy of everything, this stack too.
-    let pid =
-        unsafe { syscall(CLONE3, [&raw const args as usize, size_of::<CloneArgs>(), 0, 0, 0, 0]) }?;
+    let cloned =
+        unsafe { syscall(CLONE3, [&raw const args as usize, size_of::<CloneArgs>(), 0, 0, 0, 0]) };
+    let pid = match cloned {
+        // Before Linux 5.3, or behind a filter from before it (see runtime-core's sys/clone.rs).
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let (flags, pidfd) = (args.flags as usize, args.pidfd as usize);
+            // SAFETY: as above; the descriptor goes where clone(2) has the parent's thread id.
+            unsafe { syscall(CLONE, [flags, 0, pidfd, 0, 0, 0]) }
+        }
+        other => other,
+    }?;
     Ok((pid != 0).then(|| take(pidfd)))
 }
 
