@@ -92,7 +92,7 @@ complete -c teu -n "__teu_at ''" -l log -r -F -d 'append messages to FILE instea
 complete -c teu -n "__teu_at ''" -l log-format -x -a 'text json' -d 'form of the messages (default: text)'
 complete -c teu -n "__teu_at ''" -l log-level -x -a 'error warning info debug' -d 'the least important messages to write (default: warning, and error with --log)'
 complete -c teu -n "__teu_at ''" -l debug -d 'the same as --log-level debug'
-complete -c teu -n "__teu_at ''" -l systemd-cgroup -d 'let systemd make the cgroup (not available yet)'
+complete -c teu -n "__teu_at ''" -l systemd-cgroup -d 'let systemd make the cgroup; cgroupsPath is SLICE:PREFIX:NAME then'
 complete -c teu -n "__teu_at ''" -l rootless -x -a 'true false auto' -d 'do without cgroups and limits that this user may not make (default: auto, for whoever is not root)'
 complete -c teu -n "__teu_at ''" -l criu -x -d 'criu\'s program (default: the criu of $PATH)'
 complete -c teu -n "__teu_at ''" -l help -s h -d 'show help'

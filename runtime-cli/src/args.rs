@@ -92,7 +92,10 @@ pub(crate) const GLOBAL: &[Flag] = &[
         "the least important messages to write (default: warning, and error with --log)",
     ),
     Flag::switch("debug", "the same as --log-level debug"),
-    Flag::switch("systemd-cgroup", "let systemd make the cgroup (not available yet)"),
+    Flag::switch(
+        "systemd-cgroup",
+        "let systemd make the cgroup; cgroupsPath is SLICE:PREFIX:NAME then",
+    ),
     Flag::with(
         "rootless",
         "true|false|auto",

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::cgroup::systemd::Manager;
+
 /// One mounted cgroup v1 hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V1Hierarchy {
@@ -63,6 +65,8 @@ pub struct Host {
     pub apparmor: bool,
     /// SELinux is enabled.
     pub selinux: bool,
+    /// Who makes the cgroups, with the systemd driver; none with the cgroupfs driver.
+    pub systemd: Option<Manager>,
 }
 
 impl Host {
@@ -137,6 +141,7 @@ impl Host {
             bounding: (1 << 41) - 1,
             apparmor: false,
             selinux: false,
+            systemd: None,
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod process;
 pub mod rootfs;
 
 mod criu;
+mod dbus;
 mod hook;
 mod kernel;
 mod link;

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use crate::cgroup::systemd::Manager;
+use crate::cgroup::systemd::manager::SYSTEM_BUS;
 use crate::error::{OsResult, Result};
 use crate::host::{CgroupLayout, Host, V1Hierarchy};
+use crate::operation::CreateOptions;
 
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 const CGROUP2_MAGIC: u32 = 0x6367_7270;
@@ -37,6 +40,64 @@ pub(crate) fn host() -> Result<Host> {
         apparmor: fs::read("/sys/module/apparmor/parameters/enabled")
             .is_ok_and(|text| text.starts_with(b"Y")),
         selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+        systemd: None,
+    })
+}
+
+/// Probes the host for an operation that makes cgroups.
+///
+/// # Errors
+/// As [`host`].
+pub(crate) fn host_for(options: &CreateOptions) -> Result<Host> {
+    let mut host = host()?.rootless(options.rootless);
+    host.systemd = options.systemd_cgroup.then(|| systemd(&host));
+    Ok(host)
+}
+
+/// Which systemd makes the cgroups of this caller: a user's own where the caller is not the host's root. That is
+/// whoever has another id, and root of a user namespace that has a user's runtime directory (rootless Podman).
+fn systemd(host: &Host) -> Manager {
+    let variable = |name| std::env::var(name).ok().filter(|text: &String| !text.is_empty());
+    let runtime = variable("XDG_RUNTIME_DIR").filter(|path| path != "/run/user/0");
+    let user = host.euid != 0 || (!host.initial_user_namespace && runtime.is_some());
+    if !user {
+        let address = variable("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|| SYSTEM_BUS.into());
+        // init.scope is systemd's own, beside its slices; a systemd in a container may be below others.
+        let own = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
+        let root = own
+            .lines()
+            .find_map(|line| line.split_once("::").or(line.split_once(":name=systemd:")));
+        let cgroup =
+            root.and_then(|(_, path)| path.strip_suffix("/init.scope")).unwrap_or_default();
+        return Manager { user, address, cgroup: cgroup.to_owned() };
+    }
+    let outer = outer_uid(host.euid);
+    let address = variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_else(|| {
+        let directory = runtime.unwrap_or_else(|| format!("/run/user/{outer}"));
+        format!("unix:path={directory}/bus")
+    });
+    let cgroup = format!("/user.slice/user-{outer}.slice/user@{outer}.service");
+    let mut manager = Manager { user, address, cgroup };
+    // Where it cannot be asked it cannot make a unit either: `create` says so then, and a plan shows where
+    // logind puts it.
+    if let Ok(cgroup) = manager.ask_cgroup() {
+        manager.cgroup = cgroup;
+    }
+    manager
+}
+
+/// The user id that `uid` is outside of the caller's user namespace (user_namespaces(7), uid_map).
+fn outer_uid(uid: u32) -> u32 {
+    let maps = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    outside(&maps, uid).unwrap_or(uid)
+}
+
+fn outside(maps: &str, uid: u32) -> Option<u32> {
+    maps.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<u32>().ok());
+        let (inside, outside, count) = (numbers.next()?, numbers.next()?, numbers.next()?);
+        let offset = uid.checked_sub(inside).filter(|offset| *offset < count)?;
+        outside.checked_add(offset)
     })
 }
 
@@ -120,4 +181,18 @@ fn hierarchy(root: &Path, names: &str) -> Option<V1Hierarchy> {
         .find(|directory| magic(&root.join(directory)) == Some(CGROUP1_MAGIC))?
         .to_owned();
     Some(V1Hierarchy { directory, controllers, name: name.map(str::to_owned) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outside;
+
+    #[test]
+    fn ids_outside_of_a_user_namespace() {
+        let rootless = "         0       1000          1\n         1     100000      65536\n";
+        assert_eq!(outside(rootless, 0), Some(1000));
+        assert_eq!(outside(rootless, 33), Some(100_032));
+        assert_eq!(outside(rootless, 65_537), None);
+        assert_eq!(outside("         0          0 4294967295\n", 1000), Some(1000));
+    }
 }

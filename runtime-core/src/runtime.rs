@@ -310,6 +310,6 @@ impl Runtime {
 /// Everything that is wrong with the configuration.
 pub fn plan(id: &ContainerId, options: &CreateOptions) -> Result<(CreatePlan, Vec<String>)> {
     let bundle = crate::bundle::Bundle::open(&options.bundle)?;
-    let host = crate::probe::host()?.rootless(options.rootless);
+    let host = crate::probe::host_for(options)?;
     crate::plan::lower::lower(id, &bundle, &host, options)
 }

@@ -12,7 +12,8 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 use teu_wire::{Fds, Work, encode};
 
-use crate::error::{OsResult, Result};
+use crate::error::{Error, OsResult, Result};
+use crate::link::{self, Link};
 use crate::sys::clone::{Start, Stubbed};
 
 /// The program, built by this crate's build script.
@@ -28,8 +29,10 @@ pub(crate) struct Birth<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// Init's end of the link.
     pub link: BorrowedFd<'a>,
-    /// A new user namespace: the process waits for its maps.
-    pub wait_for_maps: bool,
+    /// The process waits for a byte on the link before it runs its program.
+    pub wait: bool,
+    /// It becomes root of a new user namespace then, whose maps it has waited for.
+    pub become_root: bool,
     /// Every descriptor of the plan, by number.
     pub fds: Fds,
     /// Descriptors 3 to 3 + so many go on to the workload.
@@ -55,10 +58,89 @@ pub(crate) fn spawn(work: &Work, birth: &Birth<'_>) -> Result<Stubbed> {
         link: birth.link,
         program: program()?,
         argument,
-        wait_for_maps: birth.wait_for_maps,
+        wait: birth.wait,
+        become_root: birth.become_root,
         keep,
         trusted_proc: birth.trusted_proc,
     })
+}
+
+/// Makes the process outside of its cgroup, because the kernel does not let this caller make it inside (`refused`),
+/// and has somebody else put it there while it waits; nobody but systemd could, so without it that is the error.
+///
+/// # Errors
+/// It cannot be put there; it has ended then.
+pub(crate) fn attached(
+    work: &Work,
+    mut birth: Birth<'_>,
+    link: &Link,
+    attach: impl FnOnce(i32) -> Option<Result<()>>,
+    refused: Error,
+) -> Result<Stubbed> {
+    birth.cgroup = None;
+    // A new user namespace waits anyway, and is told when it has its maps.
+    let waits_for_maps = std::mem::replace(&mut birth.wait, true);
+    let stubbed = spawn(work, &birth)?;
+    let placed = attach(stubbed.pid).unwrap_or(Err(refused));
+    let told = placed
+        .and_then(|()| if waits_for_maps { Ok(()) } else { link.send(teu_wire::ToInit::Mapped) });
+    match told {
+        Ok(()) => Ok(stubbed),
+        Err(mut error) => {
+            let end = crate::operation::serve::ending(&stubbed.pidfd);
+            if let Err(failure) = end() {
+                error.attach(failure);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A process that does nothing: it waits, without a program of its own, for its owner's end, by SIGKILL too. It
+/// keeps a cgroup that would be removed if it were empty.
+///
+/// It is a stub that waits for an answer on its link which never comes, so it shares the caller's memory, costs
+/// nothing, and holds no other descriptor. It blocks all signals but SIGKILL.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    /// Taken when its end is waited for.
+    process: Option<(Link, Stubbed)>,
+}
+
+impl Keeper {
+    /// Makes it, in the caller's own cgroup.
+    ///
+    /// # Errors
+    /// The clone was refused.
+    pub(crate) fn start() -> Result<Self> {
+        let (ours, theirs) = link::pair(None)?;
+        let stubbed = crate::sys::clone::spawn(Start {
+            namespaces: 0,
+            cgroup: None,
+            link: theirs.as_fd(),
+            program: program()?,
+            argument: CString::default(),
+            wait: true,
+            become_root: false,
+            keep: Vec::new(),
+        })?;
+        Ok(Self { process: Some((ours, stubbed)) })
+    }
+
+    /// Its id in the caller's pid namespace.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.as_ref().map_or(0, |(_, stubbed)| stubbed.pid)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let Some((link, stubbed)) = self.process.take() else { return };
+        drop(link);
+        let Stubbed { pidfd, .. } = &stubbed;
+        // It ends by itself and cannot fail to; a status that somebody else has taken is not missed.
+        drop(crate::operation::serve::reap(pidfd));
+    }
 }
 
 /// Those that are open here: not the trees that the new process opens itself.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise, helpers too")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
@@ -58,6 +59,7 @@ fn host() -> Host {
         bounding: u64::MAX,
         apparmor: false,
         selinux: false,
+        systemd: None,
     }
 }
 
@@ -76,13 +78,14 @@ impl Cgroup {
     fn on(host: Host, name: &str, resources: &str) -> Self {
         let path = format!("/teu-test-{}-{name}", std::process::id());
         let resources: LinuxResources = serde_json::from_str(resources).unwrap();
-        let (plan, _) = lower(Some(Path::new(&path)), name, Some(&resources), &host).unwrap();
+        let (plan, _) =
+            lower(Some(Path::new(&path)), name, Some(&resources), &BTreeMap::new(), &host).unwrap();
         let record = plan.record(&host);
         Self { host, plan, record }
     }
 
     fn prepare(&self) -> Prepared {
-        prepare(&self.plan, &self.host).unwrap()
+        prepare(&self.plan, &self.host, None).unwrap()
     }
 
     fn directories(&self) -> Vec<(PathBuf, Version)> {
@@ -249,7 +252,7 @@ fn refusals_name_the_field_and_leave_nothing() {
             println!("skipped: these are refusals of cgroup v1");
             return;
         }
-        let error = prepare(&cgroup.plan, &cgroup.host).unwrap_err();
+        let error = prepare(&cgroup.plan, &cgroup.host, None).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(error.clean_up().is_empty());
         assert_eq!(cgroup.existing(), Vec::<PathBuf>::new());
@@ -262,7 +265,7 @@ fn a_used_or_frozen_cgroup_is_refused_and_an_empty_one_taken() {
     cgroup.prepare();
     let prepared = cgroup.prepare();
     let mut child = spawn(&cgroup, &prepared, "");
-    let error = prepare(&cgroup.plan, &cgroup.host).unwrap_err();
+    let error = prepare(&cgroup.plan, &cgroup.host, None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(error.to_string().contains("not empty"), "{error}");
     cgroup.record.kill_all().unwrap();
@@ -276,7 +279,7 @@ fn a_used_or_frozen_cgroup_is_refused_and_an_empty_one_taken() {
     let (file, word) = freezer.unwrap();
     fs::write(file, word).unwrap();
     assert!(cgroup.record.frozen().unwrap());
-    assert!(prepare(&cgroup.plan, &cgroup.host).unwrap_err().to_string().contains("frozen"));
+    assert!(prepare(&cgroup.plan, &cgroup.host, None).unwrap_err().to_string().contains("frozen"));
 }
 
 #[test]
@@ -329,8 +332,8 @@ fn the_oom_killer_is_counted() {
 fn nested_paths_leave_their_parents() {
     let host = host();
     let path = format!("/teu-test-{}-nest/in/c1", std::process::id());
-    let (plan, _) = lower(Some(Path::new(&path)), "c1", None, &host).unwrap();
-    prepare(&plan, &host).unwrap();
+    let (plan, _) = lower(Some(Path::new(&path)), "c1", None, &BTreeMap::new(), &host).unwrap();
+    prepare(&plan, &host, None).unwrap();
     let record = plan.record(&host);
     assert!(record.directories().all(|(directory, _)| directory.is_dir()));
     record.destroy().unwrap();
@@ -395,7 +398,7 @@ fn hugepages_of_a_hybrid_host() {
     assert_eq!(cgroup.read("", "hugetlb.2MB.max"), "4194304");
     assert_eq!(cgroup.read("", "hugetlb.2MB.rsvd.max"), "4194304");
     let unknown = Cgroup::on(host, "huge-no", &json.replace("2MB", "3MB"));
-    let error = prepare(&unknown.plan, &unknown.host).unwrap_err();
+    let error = prepare(&unknown.plan, &unknown.host, None).unwrap_err();
     assert_eq!(error.path(), Some("linux.resources.hugepageLimits[0].limit"));
     assert_eq!(unknown.existing(), Vec::<PathBuf>::new());
     cgroup.record.destroy().unwrap();

@@ -65,7 +65,6 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
 
 /// The options that the flags ask for.
 pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
-    refuse_what_is_missing(call)?;
     let given = call.given;
     let path = |flag| given.value(flag).filter(|path| !path.is_empty()).map(PathBuf::from);
     let options = CreateOptions {
@@ -77,6 +76,7 @@ pub(super) fn options(call: &Call<'_>) -> Result<CreateOptions, Failure> {
         no_new_keyring: given.on("no-new-keyring"),
         preserve_fds: preserve_fds(given)?,
         listen_fds: listen_fds(),
+        systemd_cgroup: call.global.on("systemd-cgroup"),
         detach: given.on("detach"),
         notify: notify::is_wanted()?,
         rootless: rootless(call)?,
@@ -129,16 +129,4 @@ fn rootless(call: &Call<'_>) -> Result<Option<bool>, Failure> {
             Err(Failure::usage(format!("--rootless: {other:?}: use true, false or auto")))
         }
     }
-}
-
-/// An option that would be ignored is worse than one that is refused.
-fn refuse_what_is_missing(call: &Call<'_>) -> Result<(), Failure> {
-    if call.global.on("systemd-cgroup") {
-        return Err(Failure::Other(
-            "--systemd-cgroup is not available yet: give a cgroupsPath that is a path, \
-             and leave the flag out"
-                .into(),
-        ));
-    }
-    Ok(())
 }

@@ -82,8 +82,9 @@ fn features() -> serde_json::Value {
         "mountOptions": runtime_core::rootfs::option::words().collect::<Vec<_>>(),
         "linux": linux(),
         "annotations": annotations(),
-        // No annotation changes what this runtime does.
-        "potentiallyUnsafeConfigAnnotations": [],
+        // With a full stop at its end: all that begin so. With the systemd driver some of them set properties of
+        // the unit, and others are refused.
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property."],
     })
 }
 
@@ -92,7 +93,7 @@ fn linux() -> serde_json::Value {
         "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
         "capabilities": CAPABILITIES.as_slice(),
         "cgroup": {
-            "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true,
+            "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true,
         },
         "seccomp": seccomp(),
         "apparmor": { "enabled": true },

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::file::{self, Visit};
 use super::kill::open_all;
 use super::record::tree_pids;
-use super::{CgroupRecord, Version};
+use super::{CgroupRecord, Version, systemd};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 
 /// How long killed processes may take to end; one that waits for a dead disk can take longer.
@@ -22,15 +22,16 @@ const GLIMPSE: Duration = Duration::from_millis(1);
 
 impl CgroupRecord {
     /// Removes the cgroup from every hierarchy, children first; what is gone already is no error. It
-    /// waits for processes that are ending, never moves one, and leaves the parents alone.
+    /// waits for processes that are ending, never moves one, and leaves the parents alone. A unit of systemd is
+    /// stopped first.
     ///
     /// # Errors
-    /// Processes are still in it after ten seconds; the error names them. The other hierarchies are
-    /// cleaned up all the same.
+    /// Processes are still in it after ten seconds; the error names them. systemd does not stop the unit. The
+    /// other hierarchies are cleaned up all the same.
     pub fn destroy(&self) -> Result<()> {
         let root = self.open()?;
+        let mut first: Option<Error> = self.stop_unit().err();
         let deadline = Instant::now() + PATIENCE;
-        let mut first: Option<Error> = None;
         for (base, version) in self.bases().rev() {
             if let Err(error) = remove(&root, &base, version, deadline) {
                 match &mut first {
@@ -40,6 +41,16 @@ impl CgroupRecord {
             }
         }
         first.map_or(Ok(()), Err)
+    }
+
+    /// systemd removes a scope by itself when its last process has ended, nearly always before anybody comes to
+    /// delete it: then nobody has to be asked. A scope without a cgroup is none (see CollectMode in
+    /// `systemd::lower`); a slice stays.
+    fn stop_unit(&self) -> Result<()> {
+        match &self.unit {
+            Some(unit) if !(unit.is_scope() && self.is_missing()) => systemd::manager::stop(unit),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -37,11 +37,19 @@ impl CgroupRecord {
         })
     }
 
-    /// Lets them go on.
+    /// Lets them go on. Of a cgroup that is gone nothing is frozen: systemd removes a scope when its last process
+    /// has ended, which on cgroup v2 a frozen one does too.
     ///
     /// # Errors
     /// The host has no freezer for it, or the kernel refused.
     pub fn thaw(&self) -> Result<()> {
+        match self.thaw_there() {
+            Err(_) if self.unit.is_some() && self.is_missing() => Ok(()),
+            other => other,
+        }
+    }
+
+    fn thaw_there(&self) -> Result<()> {
         let root = self.open()?;
         let (base, version) = self.freezer(&root)?;
         let (name, value) = match version {

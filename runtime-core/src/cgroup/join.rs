@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use super::prepare::{self, Prepared};
-use super::{CgroupRecord, Version, file};
+use super::{CgroupRecord, Version, file, systemd};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 
 /// The cgroups below the container's that a process is put in: by controller, or for all.
@@ -93,6 +93,16 @@ impl CgroupRecord {
             }
         }
         Ok(prepared)
+    }
+
+    /// Has systemd put a process where [`CgroupRecord::join`] would; none where the cgroup is not systemd's.
+    /// That is for a caller whom the kernel does not let do it: a user outside of the cgroups that are the user's.
+    ///
+    /// # Errors
+    /// systemd refuses, or does not answer.
+    pub(crate) fn attach(&self, below: &Below, pid: i32) -> Option<Result<()>> {
+        let unit = self.unit.as_ref()?;
+        Some(systemd::manager::attach(unit, below.path(""), pid))
     }
 
     /// The cgroup2 directory of a process of the container: where its own has controllers for those below it, no

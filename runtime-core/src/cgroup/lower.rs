@@ -5,11 +5,14 @@ mod io;
 mod memory;
 mod other;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use oci_spec::runtime::LinuxResources;
 
-use super::{CgroupPlan, Controller, HierarchyPlan, Inherit, Setting, Version, device, path};
+use super::{
+    CgroupPlan, Controller, HierarchyPlan, Inherit, Setting, Version, device, path, systemd,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{CgroupLayout, Host};
 
@@ -31,9 +34,17 @@ pub fn lower(
     cgroups_path: Option<&Path>,
     id: &str,
     resources: Option<&LinuxResources>,
+    annotations: &BTreeMap<String, String>,
     host: &Host,
 ) -> Result<(CgroupPlan, Vec<String>)> {
-    let path = path::lower(cgroups_path, id, host.delegated.as_deref())?;
+    let place = match &host.systemd {
+        Some(manager) => Some((systemd::lower::place(cgroups_path, id, manager)?, manager)),
+        None => None,
+    };
+    let path = match &place {
+        Some((place, _)) => place.cgroup.clone(),
+        None => path::lower(cgroups_path, id, host.delegated.as_deref())?,
+    };
     let mut target = Target::new(host);
     let nothing = LinuxResources::default();
     let resources = resources.unwrap_or(&nothing);
@@ -48,10 +59,15 @@ pub fn lower(
         target.section(|target| io::lower(block_io, target))?;
     }
     target.section(|target| other::lower(resources, target))?;
+    let rules = target.legacy_rules(resources)?;
+    let Target { mut hierarchies, warnings, .. } = target;
+    let unit = place
+        .map(|(place, manager)| {
+            systemd::lower::unit((&place, manager), id, &mut hierarchies, &rules, annotations)
+        })
+        .transpose()?;
     let optional = host.rootless;
-    let hierarchies = target.hierarchies;
-    let plan = CgroupPlan { path, hierarchies, optional, device_program, owner: None };
-    Ok((plan, target.warnings))
+    Ok((CgroupPlan { path, hierarchies, optional, device_program, owner: None, unit }, warnings))
 }
 
 /// The hierarchies while they are being filled.
@@ -168,6 +184,13 @@ impl<'a> Target<'a> {
 
     fn set_late(&mut self, home: Home, setting: Setting) {
         self.hierarchies[home.index].late.push(setting);
+    }
+
+    /// The device rules that a v1 hierarchy enforces; none where nothing is denied, or we may not.
+    fn legacy_rules(&self, resources: &LinuxResources) -> Result<Vec<device::DeviceRule>> {
+        let rules = device::rules(resources.devices().as_deref().unwrap_or_default())?;
+        let ours = self.host.is_root() && self.host.v1("devices").is_some();
+        Ok(if ours && !device::allow_everything(&rules) { rules } else { Vec::new() })
     }
 
     /// Device rules apply even where config.json has none: the default is to deny.

@@ -20,6 +20,7 @@ mod path;
 mod prepare;
 mod record;
 pub mod stats;
+pub mod systemd;
 mod update;
 mod v1;
 mod v2;
@@ -61,6 +62,8 @@ pub struct CgroupPlan {
     pub device_program: Option<DeviceProgram>,
     /// The user of the host who gets the cgroup, where cgroup2 is alone and the container may write to its cgroup.
     pub owner: Option<u32>,
+    /// The unit of systemd that the cgroup belongs to; none with the cgroupfs driver.
+    pub unit: Option<systemd::UnitPlan>,
 }
 
 /// The container's directory in one hierarchy.
@@ -189,6 +192,7 @@ impl CgroupPlan {
     pub fn record(&self, host: &crate::host::Host) -> CgroupRecord {
         let directories =
             self.hierarchies.iter().map(|h| (h.directory.clone(), h.version)).collect();
-        CgroupRecord::new(host.cgroup_root.clone(), self.path.clone(), directories)
+        let unit = self.unit.as_ref().map(systemd::UnitPlan::record);
+        CgroupRecord::new(host.cgroup_root.clone(), self.path.clone(), directories).of_unit(unit)
     }
 }

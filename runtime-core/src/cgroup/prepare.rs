@@ -8,7 +8,8 @@ use rustix::io::Errno;
 
 use super::lower::HINT;
 use super::{
-    CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, owner, v1, v2,
+    CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, owner, systemd,
+    v1, v2,
 };
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::host::Host;
@@ -99,13 +100,24 @@ impl Prepared {
     }
 }
 
-/// Makes every directory of the plan and writes its limits.
+/// Makes every directory of the plan and writes its limits. A scope of systemd is started around the process
+/// `keeper`, which has to stay in it until init has joined.
 ///
 /// # Errors
 /// A directory cannot be made, or has processes already; a limit is refused or unknown to the kernel
-/// (the error names its field). What this call made is removed again.
-pub fn prepare(plan: &CgroupPlan, host: &Host) -> Result<Prepared> {
+/// (the error names its field); systemd does not start the unit. What this call made is removed again.
+pub fn prepare(plan: &CgroupPlan, host: &Host, keeper: Option<i32>) -> Result<Prepared> {
     let root = file::open_root(&host.cgroup_root)?;
+    if let Some(unit) = &plan.unit {
+        systemd::manager::start(unit, keeper)?;
+        return prepare_unit(plan, &root).map_err(|mut error| {
+            let record = plan.record(host);
+            if let Err(failure) = record.kill_all().and_then(|()| record.destroy()) {
+                error.attach(failure);
+            }
+            error
+        });
+    }
     let mut made = Made { root: &root, paths: Vec::new() };
     match prepare_all(plan, &root, &mut made) {
         Ok(prepared) => Ok(prepared),
@@ -116,12 +128,40 @@ pub fn prepare(plan: &CgroupPlan, host: &Host) -> Result<Prepared> {
     }
 }
 
+/// As without systemd, in the directories that systemd has made; v1 hierarchies that it leaves alone get theirs.
+fn prepare_unit(plan: &CgroupPlan, root: &OwnedFd) -> Result<Prepared> {
+    let mut made = Made { root, paths: Vec::new() };
+    let prepared = prepare_all(plan, root, &mut made)?;
+    // What is to come only when init is inside is in force already, by systemd.
+    if let Some(dir) = &prepared.unified {
+        for late in &prepared.late {
+            if LIFTED.contains(&late.file.as_str()) {
+                match file::write(dir, &late.file, "max") {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(errno) => {
+                        return Err(refused_value("max", &late.file, errno).at(&late.field));
+                    }
+                }
+            }
+        }
+    }
+    Ok(prepared)
+}
+
+/// The files that could keep init out, or end whoever makes it.
+const LIFTED: [&str; 4] = ["memory.max", "memory.high", "memory.swap.max", "pids.max"];
+
 fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result<Prepared> {
     let mut prepared = Prepared::new(Vec::with_capacity(plan.hierarchies.len()), None);
     for hierarchy in &plan.hierarchies {
         let base = file::base(&hierarchy.directory, &plan.path);
         match made.directory(&hierarchy.directory, &plan.path) {
+            Ok(Existed::No) if plan.unit.is_some() && hierarchy.version == Version::V2 => {
+                return Err(elsewhere(&plan.path));
+            }
             Ok(Existed::No) => {}
+            // A unit is new, whatever of its cgroup is there.
+            Ok(Existed::Yes) if plan.unit.is_some() => {}
             Ok(Existed::Yes) => check_unused(root, &base)?,
             Err(error) if plan.optional && is_denied(&error) => {
                 prepared.leave_out(hierarchy);
@@ -181,6 +221,12 @@ fn prepare_v1(
 pub(super) fn open_tasks(root: &OwnedFd, base: &str) -> Result<OwnedFd> {
     let tasks = format!("{base}/tasks");
     file::open(root, &tasks, OFlags::WRONLY).call(|| format!("open({tasks})"))
+}
+
+/// systemd has every unit in cgroup2. Where it put this one is not for us to guess: limits would not hold there.
+fn elsewhere(path: &str) -> Error {
+    let text = format!("systemd has started the unit, but not in the cgroup {path}");
+    Error::new(ErrorKind::Unsupported, text)
 }
 
 /// What a caller without privilege is told where nothing was delegated to it.

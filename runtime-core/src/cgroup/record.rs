@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::prepare;
+use super::systemd::{Manager, UnitRecord};
 use super::{Version, file};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 
@@ -15,11 +16,24 @@ pub struct CgroupRecord {
     pub(super) path: String,
     /// In the order of joining.
     pub(super) directories: Vec<(String, Version)>,
+    /// The unit of systemd that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unit: Option<UnitRecord>,
 }
 
 impl CgroupRecord {
     pub(super) fn new(root: PathBuf, path: String, directories: Vec<(String, Version)>) -> Self {
-        Self { root, path, directories }
+        Self { root, path, directories, unit: None }
+    }
+
+    pub(super) fn of_unit(mut self, unit: Option<UnitRecord>) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// Whose unit the cgroup is; none with the cgroupfs driver.
+    pub fn manager(&self) -> Option<&Manager> {
+        self.unit.as_ref().map(|unit| &unit.manager)
     }
 
     /// Forgets hierarchies in which nothing was made.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 
+use super::systemd::{self, Property, UnitPlan};
 use super::{CgroupPlan, OnMissing, OnRefused, Setting, file, prepare, v2};
 use crate::error::{Error, OsResult, Result};
 use crate::host::Host;
@@ -15,15 +16,31 @@ struct Written {
     before: Vec<String>,
 }
 
-/// Writes those settings of `plan` that `wanted` picks. When one is refused, those already written are put
-/// back, the last one first.
+/// Writes those settings of `plan` that `wanted` picks, and tells systemd the properties that `told` picks. When
+/// one is refused, those already written are put back, the last one first.
 ///
 /// # Errors
-/// The kernel refused a limit; the error names its field.
-pub fn update(plan: &CgroupPlan, host: &Host, wanted: impl Fn(&Setting) -> bool) -> Result<()> {
+/// The kernel refused a limit; the error names its field. Or systemd did, or does not answer.
+pub fn update(
+    plan: &CgroupPlan,
+    host: &Host,
+    wanted: impl Fn(&Setting) -> bool,
+    told: impl Fn(&Property) -> bool,
+) -> Result<()> {
     let root = file::open_root(&host.cgroup_root)?;
     let mut written = Vec::new();
-    let result = write(plan, &root, &wanted, &mut written);
+    let result = write(plan, &root, &wanted, &mut written).and_then(|()| {
+        let Some(unit) = &plan.unit else { return Ok(()) };
+        let properties: Vec<Property> =
+            unit.properties.iter().filter(|property| told(property)).cloned().collect();
+        if properties.is_empty() {
+            return Ok(());
+        }
+        // Last, since it cannot be taken back with certainty.
+        held(plan, host, unit, || systemd::manager::set(&unit.record(), &properties))?;
+        // systemd has written the files again, the quota of CPU time rounded.
+        write(plan, &root, &|setting| wanted(setting) && is_quota(setting), &mut written)
+    });
     result.map_err(|mut error| {
         for file in written.into_iter().rev() {
             if let Err(failure) = file.put_back() {
@@ -32,6 +49,35 @@ pub fn update(plan: &CgroupPlan, host: &Host, wanted: impl Fn(&Setting) -> bool)
         }
         error
     })
+}
+
+/// Does `work` while the container cannot notice that systemd writes its list of devices again: on v1 it denies all
+/// of them first, and an open(2) in between would fail.
+fn held<T>(
+    plan: &CgroupPlan,
+    host: &Host,
+    unit: &UnitPlan,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let record = plan.record(host);
+    let listed = unit.properties.iter().any(|property| property.name == "DeviceAllow");
+    if !listed || record.frozen()? {
+        return work();
+    }
+    record.freeze()?;
+    let done = work();
+    match (done, record.thaw()) {
+        (Err(mut error), Err(failure)) => {
+            error.attach(failure);
+            Err(error)
+        }
+        (Ok(_), Err(failure)) => Err(failure),
+        (done, Ok(())) => done,
+    }
+}
+
+fn is_quota(setting: &Setting) -> bool {
+    matches!(setting.file.as_str(), "cpu.max" | "cpu.cfs_quota_us" | "cpu.cfs_period_us")
 }
 
 fn write(

@@ -164,8 +164,9 @@ fn plan_again(
     if entry.path().join(notify::DIRECTORY).is_dir() {
         notify::configure(&mut bundle.spec, store, id)?;
     }
-    plan::lower::lower(id, &bundle, &probe::host()?, &CreateOptions::default())
-        .map(|(plan, _)| plan)
+    let mut host = probe::host()?;
+    host.systemd = record.cgroup.manager().cloned();
+    plan::lower::lower(id, &bundle, &host, &CreateOptions::default()).map(|(plan, _)| plan)
 }
 
 fn request(

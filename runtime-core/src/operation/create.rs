@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::SystemTime;
 
+use oci_spec::runtime::Spec;
 use teu_wire::{Fds, ToInit, Work};
 
 use super::CreateOptions;
@@ -70,7 +71,7 @@ pub(crate) fn create(
     if options.notify {
         notify::configure(&mut bundle.spec, store, id)?;
     }
-    let host = probe::host()?.rootless(options.rootless);
+    let host = probe::host_for(options)?;
     let (mut plan, mut warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
     let cgroup_record = unused_cgroup(&plan, &host)?;
@@ -149,7 +150,8 @@ fn build<'a>(
     let gate = (goal == Goal::Created).then(|| gate::make(entry)).transpose()?;
 
     let cgroup_record = record.cgroup.clone();
-    let prepare = || cgroup::prepare(&plan.cgroup, host);
+    let mut keeper = keeper(plan)?;
+    let prepare = || cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid));
     let cgroups = tracing::debug_span!("cgroup").in_scope(prepare)?;
     undo.push(move || cgroup_record.destroy());
     record.cgroup.without(cgroups.without());
@@ -179,22 +181,32 @@ fn build<'a>(
         } else {
             tree::leave_all(plan, &mut init, &fds, preserve)?
         };
-        spawn::spawn(
-            &Work::Create(init),
-            &Birth {
-                namespaces: plan.namespaces.at_clone,
-                cgroup: cgroups.unified(),
-                link: theirs.as_fd(),
-                wait_for_maps: plan.namespaces.maps.is_some(),
-                fds,
-                preserve,
-                trusted_proc: around.iter().all(|(kind, _)| *kind != Kind::Mount),
-            },
-        )
+        let birth = Birth {
+            namespaces: plan.namespaces.at_clone,
+            cgroup: cgroups.unified(),
+            link: theirs.as_fd(),
+            wait: plan.namespaces.maps.is_some(),
+            become_root: plan.namespaces.maps.is_some(),
+            fds,
+            preserve,
+            trusted_proc: around.iter().all(|(kind, _)| *kind != Kind::Mount),
+        };
+        let work = Work::Create(init);
+        match spawn::spawn(&work, &birth) {
+            Err(error) if error.errno() == Some(libc::EACCES) && birth.cgroup.is_some() => {
+                let attach = |pid| record.cgroup.attach(&cgroup::Below::default(), pid);
+                spawn::attached(&work, birth, &link, attach, error)
+            }
+            other => other,
+        }
     })
     .map_err(|error| cgroups.why_not_inside(error, &plan.cgroup.path))?;
     // Only init may hold its end, or its death would not end the link.
     drop(theirs);
+    // Init is in a cgroup of version 2 from its birth, and joins those of version 1 by itself.
+    if cgroups.tasks().is_empty() {
+        keeper = None;
+    }
 
     let mut child = Child::born(&stubbed, link)?;
     undo.push(child.end());
@@ -209,6 +221,7 @@ fn build<'a>(
 
     let serve = || serve::until_ready(&mut child, plan, bundle, record, undo);
     tracing::debug_span!("init").in_scope(serve)?;
+    drop(keeper);
     // What would have kept init out, or the caller from its memory: no processes at all, little memory.
     cgroups.joined()?;
     // A limit below what init uses has the kernel end it within that write, which succeeds.
@@ -219,6 +232,12 @@ fn build<'a>(
     }
     commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
     Ok((child, cgroups.warnings()))
+}
+
+/// The process that keeps a scope of systemd until init is in it.
+pub(crate) fn keeper(plan: &CreatePlan) -> Result<Option<spawn::Keeper>> {
+    let wanted = plan.cgroup.unit.as_ref().is_some_and(cgroup::systemd::UnitPlan::is_scope);
+    wanted.then(spawn::Keeper::start).transpose()
 }
 
 /// Tells the world of the container: its record, the pid file, the pidfd.
@@ -251,7 +270,7 @@ pub(crate) fn first_record(
         rootfs: bundle.root()?,
         created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
         owner: rustix::process::geteuid().as_raw(),
-        annotations: annotations(bundle),
+        annotations: annotations(&bundle.spec),
         init: None,
         cgroup,
         shared_pid: plan.init.namespaces.shared_pid,
@@ -267,14 +286,8 @@ pub(crate) fn first_record(
     })
 }
 
-pub(crate) fn annotations(bundle: &Bundle) -> BTreeMap<String, String> {
-    bundle
-        .spec
-        .annotations()
-        .iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
+pub(crate) fn annotations(spec: &Spec) -> BTreeMap<String, String> {
+    spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// The rest of `run`: the link, kept open across execve's close-on-exec, tells whether the workload runs.

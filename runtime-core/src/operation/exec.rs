@@ -16,15 +16,16 @@ use super::{ExecOptions, affinity};
 use crate::cgroup::{Below, Prepared};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::id::ContainerId;
+use crate::link::{self, Link};
 use crate::namespace::{Kind, enter};
 use crate::plan::lower::{self, Handed};
+use crate::probe;
 use crate::spawn::{self, Birth};
 use crate::store::record::Record;
 use crate::store::status::{self, Status};
 use crate::store::{Entry, Store};
 use crate::sys::clone::Stubbed;
 use crate::undo::Undo;
-use crate::{link, probe};
 
 /// A process that runs its program.
 #[derive(Debug)]
@@ -216,7 +217,7 @@ fn run<'a>(
     let second_clone = plan.namespaces & Kind::Pid.flag() != 0;
     let work = Work::Exec(plan);
     let stubbed = affinity::on(&cpus, || {
-        born((record, init, options), &work, &cgroups, theirs.as_fd(), fds)
+        born((record, init, options), &work, &cgroups, (&link, theirs.as_fd()), fds)
     })?;
     // Only the new process may hold its end, or its death would not end the link.
     drop(theirs);
@@ -253,14 +254,15 @@ fn born(
     (record, init, options): (&Record, &Init, &ExecOptions),
     work: &Work,
     cgroups: &Prepared,
-    link: BorrowedFd<'_>,
+    (ours, theirs): (&Link, BorrowedFd<'_>),
     fds: Fds,
 ) -> Result<Stubbed> {
     let mut birth = Birth {
         namespaces: 0,
         cgroup: cgroups.unified(),
-        link,
-        wait_for_maps: false,
+        link: theirs,
+        wait: false,
+        become_root: false,
         fds,
         preserve: options.listen_fds + options.preserve_fds,
         trusted_proc: true,
@@ -276,6 +278,10 @@ fn born(
             let actual = record.cgroup.unified_of(init.pid)?;
             birth.cgroup = Some(actual.as_fd());
             spawn::spawn(work, &birth)
+        }
+        Err(error) if error.errno() == Some(libc::EACCES) && birth.cgroup.is_some() => {
+            let below = Below::parse(&options.cgroups)?;
+            spawn::attached(work, birth, ours, |pid| record.cgroup.attach(&below, pid), error)
         }
         other => other,
     }

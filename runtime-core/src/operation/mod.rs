@@ -76,6 +76,8 @@ pub struct CreateOptions {
     pub preserve_fds: u32,
     /// Before those: so many listening sockets, announced by LISTEN_FDS (sd_listen_fds(3)).
     pub listen_fds: u32,
+    /// systemd makes the cgroup, and linux.cgroupsPath has the form `slice:prefix:name`.
+    pub systemd_cgroup: bool,
     /// `run` will not wait for the workload.
     pub detach: bool,
     /// The workload can tell when it is ready (sd_notify(3)), to whoever reads the socket that `run` or

@@ -11,7 +11,7 @@ use rustix::mount::MountPropagationFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::checkpoint::{KEYS, config_file};
-use super::create::{commit, first_record, unused_cgroup};
+use super::create::{commit, first_record, keeper, unused_cgroup};
 use super::handed::{self, Terminal};
 use super::{CreateOptions, serve, state_json};
 use crate::bundle::Bundle;
@@ -26,7 +26,7 @@ use crate::plan::{self, CreatePlan};
 use crate::store::record::Record;
 use crate::store::{Entry, Store};
 use crate::undo::Undo;
-use crate::{cgroup, hook, mountpoint, probe, tree};
+use crate::{cgroup, hook, mountpoint, probe, spawn, tree};
 
 /// What `restore` is told besides the id.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ pub(crate) fn restore(
     store.check_free(id)?;
     let _span = tracing::debug_span!("restore", id = id.as_str()).entered();
     let bundle = Bundle::open(&create.bundle)?;
-    let host = probe::host()?.rootless(create.rootless);
+    let host = probe::host_for(create)?;
     let (plan, warnings) = plan::lower::lower(id, &bundle, &host, create)?;
     check(&plan)?;
     let cgroup_record = unused_cgroup(&plan, &host)?;
@@ -145,7 +145,9 @@ fn build(
     let joined = external_namespaces(plan)?;
     let cgroup_record = record.cgroup.clone();
     // With their limits, so that nothing runs without them; criu puts the processes there, or is there itself.
-    cgroup::prepare(&plan.cgroup, host)?;
+    // It keeps its scope until they are all there.
+    let keeper = keeper(plan)?;
+    let cgroups = cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid))?;
     undo.push(move || {
         // Without a pid namespace of its own the others outlive the first.
         cgroup_record.kill_all()?;
@@ -196,6 +198,8 @@ fn build(
     });
     drop(std::fs::remove_dir(&directory));
     asked.map_err(|error| images.explain(error))?;
+    drop(keeper);
+    cgroups.joined()?;
     init.filter(|_| record.init.is_some())
         .ok_or_else(|| Error::new(ErrorKind::Os, "criu has restored no process"))
 }

@@ -6,6 +6,7 @@
 use oci_spec::runtime::{LinuxResources, Spec};
 use serde_json::{Map, Value};
 
+use super::create::annotations;
 use crate::cgroup::{self, CgroupPlan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ContainerId;
@@ -43,7 +44,9 @@ pub(crate) fn update(
     lay_over(&mut tree["linux"]["resources"], &given);
     let new = tree.to_string().into_bytes();
 
-    let host = probe::host()?;
+    let mut host = probe::host()?;
+    // Whoever made the cgroup, whatever this call says of drivers.
+    host.systemd = record.as_ref().and_then(|record| record.cgroup.manager()).cloned();
     let plan = |config: &[u8]| -> Result<(CgroupPlan, Vec<String>)> {
         let (spec, _) = crate::spec::parse(config)?;
         let (mut plan, warnings) = lower(id, &spec, &host)?;
@@ -55,13 +58,20 @@ pub(crate) fn update(
     let (after, warnings) = plan(&new)?;
     let known: Vec<&cgroup::Setting> = before.settings().collect();
     // A field that is given is written even when it says what it said: somebody else may have changed the file.
-    let named = |setting: &cgroup::Setting| {
-        let path = setting.field.strip_prefix("linux.resources.").unwrap_or_default();
-        reaches(&given, path)
-    };
+    let named =
+        |field: &str| reaches(&given, field.strip_prefix("linux.resources.").unwrap_or_default());
+    let properties = before.unit.as_ref().map_or(&[][..], |unit| &unit.properties);
     // A full disk shows before a limit has changed.
     entry.stage_config(&new)?;
-    cgroup::update(&after, &host, |setting| !known.contains(&setting) || named(setting))?;
+    cgroup::update(
+        &after,
+        &host,
+        |setting| !known.contains(&setting) || named(&setting.field),
+        |property| {
+            let field = property.field.as_deref();
+            !properties.contains(property) || field.is_some_and(named)
+        },
+    )?;
     entry.take_staged_config()?;
     Ok(warnings.into_iter().filter(|warning| warning.contains("linux.resources")).collect())
 }
@@ -76,6 +86,7 @@ fn lower(
         linux.and_then(|linux| linux.cgroups_path().as_deref()),
         id.as_str(),
         linux.and_then(|linux| linux.resources().as_ref()),
+        &annotations(spec),
         host,
     )
 }

@@ -39,6 +39,7 @@ pub(crate) fn lower(
         linux.and_then(|linux| linux.cgroups_path().as_deref()),
         id.as_str(),
         linux.and_then(|linux| linux.resources().as_ref()),
+        &annotations(spec),
         host,
     )?;
     cgroup.owner = cgroup_owner(spec, host, &namespaces);
@@ -75,7 +76,7 @@ pub(crate) fn lower(
         rootfs: Some(rootfs),
         sysctls,
         process,
-        hooks: init_hooks(bundle, id, &annotations(bundle))?,
+        hooks: init_hooks(bundle, id, &annotations(spec))?,
         caller_hooks: !hooks.prestart.is_empty()
             || !hooks.create_runtime.is_empty()
             || !namespaces.devices.is_empty(),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 
-use super::stub::{AT_BECOME_ROOT, AT_CGROUP, AT_EXEC, AT_MAPS, JOINED, Stub, gaps, run_stub};
+use super::stub::{AT_BECOME_ROOT, AT_CGROUP, AT_EXEC, AT_WAIT, JOINED, Stub, gaps, run_stub};
 use crate::error::{OsResult, Result};
 
 pub(super) use super::stub::raw;
@@ -54,8 +54,10 @@ pub(crate) struct Start<'a> {
     pub program: BorrowedFd<'a>,
     /// Its only argument.
     pub argument: CString,
-    /// A new user namespace: wait for a byte on the link before anything needs an identity.
-    pub wait_for_maps: bool,
+    /// Wait for a byte on the link before anything else: the caller has something to do with the process first.
+    pub wait: bool,
+    /// Become root of a new user namespace, then.
+    pub become_root: bool,
     /// The descriptors that the program gets; all others from 3 up are closed by execve.
     pub keep: Vec<i32>,
     /// /proc is the host's where the process is born, in no mount namespace of somebody else's.
@@ -137,7 +139,7 @@ impl Memory {
         let errno = self.stub.errno.load(Ordering::Acquire);
         match self.stub.failed_at.load(Ordering::Acquire) {
             AT_CGROUP => Err(errno).call(|| "write(cgroup.procs, \"0\") in the new process"),
-            AT_MAPS => Err(errno).call(|| "reading the link in the new process"),
+            AT_WAIT => Err(errno).call(|| "reading the link in the new process"),
             AT_BECOME_ROOT => Err(errno).call(|| {
                 "setresuid(0) in the new user namespace (do uidMappings and gidMappings map container id 0?)"
             }),
@@ -169,7 +171,8 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Stubbed> {
     let mut stub = Box::new(Stub {
         link: start.link.as_raw_fd(),
         program: start.program.as_raw_fd(),
-        wait_for_maps: start.wait_for_maps,
+        wait: start.wait,
+        become_root: start.become_root,
         cgroup: AtomicI32::new(-1),
         close: gaps(&start.keep, [start.link.as_raw_fd(), start.program.as_raw_fd()]),
         trusted_proc: start.trusted_proc,

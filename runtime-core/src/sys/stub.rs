@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use super::descriptor;
 
 /// Where the stub was when it gave up.
-pub(super) const AT_MAPS: i32 = 1;
+pub(super) const AT_WAIT: i32 = 1;
 pub(super) const AT_BECOME_ROOT: i32 = 2;
 pub(super) const AT_EXEC: i32 = 3;
 pub(super) const AT_CGROUP: i32 = 4;
@@ -22,7 +22,8 @@ pub(super) const JOINED: u32 = 1;
 pub(super) struct Stub {
     pub(super) link: i32,
     pub(super) program: i32,
-    pub(super) wait_for_maps: bool,
+    pub(super) wait: bool,
+    pub(super) become_root: bool,
     /// `cgroup.procs` to join, where the clone could not; else -1.
     pub(super) cgroup: AtomicI32,
     pub(super) keep: Vec<i32>,
@@ -109,16 +110,19 @@ pub(super) unsafe extern "C" fn run_stub(stub: *const Stub) -> ! {
             break;
         }
     }
-    if stub.wait_for_maps {
-        // Until the maps are written this process has no identity: execve would take its capabilities
-        // (user_namespaces(7)), so it waits, becomes root of the namespace, and only then goes on.
+    if stub.wait {
+        // Until the maps are written a process of a new user namespace has no identity: execve would take its
+        // capabilities (user_namespaces(7)), so it waits, becomes root of the namespace, and only then goes on.
+        // Others wait to be put into their cgroup.
         let mut byte = 0_u8;
         // SAFETY: recvfrom(2) writes at most the one byte that it is given.
         let got =
             unsafe { raw(libc::SYS_recvfrom, stub.link as usize, &raw mut byte as usize, 1, 0, 0) };
         if got != 1 {
-            fail(stub, AT_MAPS, got);
+            fail(stub, AT_WAIT, got);
         }
+    }
+    if stub.become_root {
         // SAFETY: no memory is read or written. The kernel marks the memory that both share as not dumpable
         // (commit_creds), which `KeepDumpable` takes back.
         let gid = unsafe { raw(libc::SYS_setresgid, 0, 0, 0, 0, 0) };

@@ -78,6 +78,17 @@ fn cgroup(page: &mut Page, plan: &CgroupPlan) {
     if plan.hierarchies.is_empty() {
         page.line("none: the host has no cgroup file system");
     }
+    if let Some(unit) = &plan.unit {
+        let whose = if unit.manager.user { "the user's systemd" } else { "systemd" };
+        page.line(format_args!("ask {whose} ({}) to start {}", unit.manager.address, unit.name));
+        for property in &unit.properties {
+            let value = serde_json::to_string(&property.value).unwrap_or_default();
+            match &property.field {
+                Some(field) => page.detail(format_args!("{} = {value} ({field})", property.name)),
+                None => page.detail(format_args!("{} = {value}", property.name)),
+            }
+        }
+    }
     for hierarchy in &plan.hierarchies {
         let name = if hierarchy.directory.is_empty() { "cgroup2" } else { &hierarchy.directory };
         page.line(format_args!("in {name}: make the directory"));

@@ -37,7 +37,7 @@ fn v1_full() -> Host {
 
 fn lowered(json: &str, host: &Host) -> Result<(CgroupPlan, Vec<String>)> {
     let resources: LinuxResources = serde_json::from_str(json).unwrap();
-    lower(Some(Path::new("/docker/c1")), "c1", Some(&resources), host)
+    lower(Some(Path::new("/docker/c1")), "c1", Some(&resources), &BTreeMap::new(), host)
 }
 
 /// All writes but those of the default device rules, as `directory/file=value`.
