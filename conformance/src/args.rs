@@ -14,6 +14,8 @@ usage: conformance [run] --runtime PATH [options]
 
   --runtime PATH      the runtime to judge
   --runtime-arg A     a global argument for every call of it (may be repeated)
+  --systemd-cgroup    have systemd make the cgroups: the flag for every call, and
+                      cgroupsPath as SLICE:PREFIX:NAME
   --filter SUBSTR     only cases whose name contains it (may be repeated: any matches)
   --format FORMAT     text (default), tap, junit or json
   --output FILE       write the report there instead of standard output
@@ -48,6 +50,8 @@ pub(crate) struct RunOptions {
     pub(crate) runtime: PathBuf,
     /// Global arguments for every call of it.
     pub(crate) runtime_args: Vec<String>,
+    /// systemd makes the cgroups.
+    pub(crate) systemd_cgroup: bool,
     /// Substrings of case names; empty means all.
     pub(crate) filters: Vec<String>,
     /// The form of the report.
@@ -109,6 +113,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     let mut options = RunOptions {
         runtime: PathBuf::new(),
         runtime_args: Vec::new(),
+        systemd_cgroup: false,
         filters: Vec::new(),
         format: Format::Text,
         output: None,
@@ -131,6 +136,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("output") => options.output = Some(value(&mut parser)?.into()),
             Long("any-words") => options.any_words = true,
             Long("must-run") => options.must_run = true,
+            Long("systemd-cgroup") => options.systemd_cgroup = true,
             Long("format") => {
                 options.format = match text(&mut parser)?.as_str() {
                     "text" => Format::Text,

@@ -15,8 +15,8 @@ use rustix::process::set_child_subreaper;
 
 use crate::args::{Format, RunOptions};
 use crate::case::{self, Case};
-use crate::harness::lab::Target;
-use crate::harness::{Stop, bundle, cgroup, event, image, process};
+use crate::harness::lab::{SYSTEMD, Target};
+use crate::harness::{Stop, bundle, cgroup, event, image, process, systemd};
 use crate::report::{Outcome, Report, Verdict};
 use crate::worker::{Findings, JOB, Job, RESULT};
 
@@ -35,11 +35,16 @@ pub(crate) fn run(options: &RunOptions) -> Result<bool, Box<dyn std::error::Erro
     }
     // Containers of a worker that was killed come to us, so that they can be waited for.
     set_child_subreaper(rustix::process::getpid().into())?;
+    let mut args = options.runtime_args.clone();
+    if options.systemd_cgroup {
+        args.push(SYSTEMD.into());
+    }
     let target = Target {
         path: fs::canonicalize(&options.runtime)
             .map_err(|error| format!("--runtime {}: {error}", options.runtime.display()))?,
-        args: options.runtime_args.clone(),
         any_words: options.any_words,
+        systemd: args.iter().any(|arg| arg == SYSTEMD),
+        args,
         version: String::new(),
     };
     let target = Target { version: version_of(&target)?, ..target };
@@ -126,6 +131,7 @@ fn one(surroundings: &Surroundings<'_>, number: usize, case: &'static Case) -> O
         journal: Vec::new(),
     });
     cgroup::remove_named(&token);
+    systemd::stop_named(&token);
     let configs = configs_in(&folder);
     // A folder that cannot be removed is removed with the folder of the run, or reported there.
     fs::remove_dir_all(&folder).unwrap_or_default();

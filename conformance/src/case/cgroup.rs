@@ -164,6 +164,7 @@ fn default_path(lab: &Lab) -> Result {
 }
 
 fn relative_path(lab: &Lab) -> Result {
+    lab.needs_cgroup_paths()?;
     let leaf = format!("{}-relative", lab.token);
     let container = lab.container(lab.bundle(|config| {
         config["linux"]["cgroupsPath"] = leaf.as_str().into();

@@ -139,7 +139,7 @@ fn spec(lab: &Lab) -> Result {
     c.bundle.config = serde_json::from_slice(&before)?;
     c.bundle.config["process"]["terminal"] = false.into();
     c.bundle.config["process"]["args"] = ["/probe", "exit", "5"].as_slice().into();
-    c.bundle.config["linux"]["cgroupsPath"] = format!("/{}/{}", lab.token, c.id).into();
+    c.bundle.config["linux"]["cgroupsPath"] = lab.cgroups_path(&c.id).into();
     // The default asks for a v1 cgroup mount or not, as the runtime likes; it has to work either way.
     c.bundle.write()?;
     ensure_eq!(c.run()?.code, Some(5), "exit status of the container of `spec`");

@@ -65,6 +65,8 @@ mod security;
 mod signal;
 mod surroundings;
 mod sysctl;
+mod systemd;
+mod systemd_failure;
 mod terminal;
 mod update;
 mod user_namespace;
@@ -164,6 +166,8 @@ pub(crate) fn all() -> Vec<&'static Case> {
         resource::CASES,
         operation::CASES,
         seccomp_argument::CASES,
+        systemd::CASES,
+        systemd_failure::CASES,
     ]
     .into_iter()
     .flatten()

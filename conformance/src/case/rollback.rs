@@ -107,7 +107,7 @@ fn strace(lab: &Lab) -> Result<String> {
 
 /// Which processes strace follows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Follow {
+pub(super) enum Follow {
     /// Only the first thread of the runtime.
     Caller,
     /// Whatever the runtime starts too: the first of them that reaches the Nth call is killed.
@@ -115,7 +115,7 @@ enum Follow {
 }
 
 /// Runs `attempt` with a wrapper that kills at the Nth system call, for every N.
-fn sweep<'l>(
+pub(super) fn sweep<'l>(
     lab: &'l Lab,
     c: Container<'l>,
     follow: Follow,

@@ -25,7 +25,7 @@ impl Bundle {
         // A cgroup of its own, under a parent that the runner can recognise and remove.
         let leaf = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         let leaf = leaf.unwrap_or_default();
-        config["linux"]["cgroupsPath"] = format!("/{}/{}-{leaf}", lab.token, lab.token).into();
+        config["linux"]["cgroupsPath"] = lab.cgroups_path(&leaf).into();
         edit(&mut config);
         let bundle = Self { folder, config };
         bundle.write()?;
@@ -48,11 +48,22 @@ impl Bundle {
         self.folder.to_string_lossy().into_owned()
     }
 
-    /// `linux.cgroupsPath`, without the leading slash.
+    /// Where `linux.cgroupsPath` is in a hierarchy, without the leading slash.
     pub(crate) fn cgroup(&self) -> String {
         let path = self.config["linux"]["cgroupsPath"].as_str().unwrap_or_default();
-        path.trim_start_matches('/').to_owned()
+        match path.split(':').collect::<Vec<_>>().as_slice() {
+            [slice, prefix, name] if !path.contains('/') => scope(slice, prefix, name),
+            _ => path.trim_start_matches('/').to_owned(),
+        }
     }
+}
+
+/// The cgroup of a scope of systemd: `a-b.slice` is in `a.slice` (systemd.slice(5)).
+pub(crate) fn scope(slice: &str, prefix: &str, name: &str) -> String {
+    let stem = slice.trim_end_matches(".slice");
+    let ends = stem.match_indices('-').map(|(end, _)| end).chain([stem.len()]);
+    let slices: String = ends.map(|end| format!("{}.slice/", &stem[..end])).collect();
+    format!("{slices}{prefix}-{name}.scope")
 }
 
 /// What `runc spec` writes, but without a terminal and with the probe as the workload.
@@ -122,6 +133,12 @@ pub(crate) fn difference(base: &Value, config: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slices_are_in_the_slices_of_their_names() {
+        assert_eq!(scope("a.slice", "p", "n"), "a.slice/p-n.scope");
+        assert_eq!(scope("a-b-c.slice", "p", "n"), "a.slice/a-b.slice/a-b-c.slice/p-n.scope");
+    }
 
     #[test]
     fn a_difference_has_what_changed_and_null_for_what_went() {

@@ -7,8 +7,9 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use super::{Lab, Result, Stop, ensure};
+use super::{Lab, Result, Stop, ensure, event};
 
 /// What a call's standard input is.
 #[derive(Debug)]
@@ -181,6 +182,13 @@ impl Running<'_> {
     pub(crate) fn terminate(&self) -> Result {
         let pid = rustix::process::Pid::from_child(&self.child);
         Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+    }
+
+    /// Whether it ends in that time.
+    pub(crate) fn ends_within(&self, at_most: Duration) -> Result<bool> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        event::readable(handle, at_most)
     }
 
     /// Waits for the end.

@@ -19,7 +19,12 @@ pub(crate) struct Target {
     pub(crate) any_words: bool,
     /// First line of `--version`.
     pub(crate) version: String,
+    /// It is called with `--systemd-cgroup`, so cgroupsPath is no path.
+    pub(crate) systemd: bool,
 }
+
+/// The argument that has systemd make the cgroups.
+pub(crate) const SYSTEMD: &str = "--systemd-cgroup";
 
 impl Target {
     /// The `known_runc` reasons were written for the 1.1 series and judge nothing else.
@@ -92,6 +97,16 @@ impl Lab {
         Call::new(self, words.into_iter().map(|word| word.as_ref().to_owned()).collect())
     }
 
+    /// `linux.cgroupsPath` of a cgroup that nobody else has, under a parent that the runner can recognise.
+    pub(crate) fn cgroups_path(&self, leaf: &str) -> String {
+        let token = &self.token;
+        if self.target.systemd {
+            format!("{token}.slice:{token}:{leaf}")
+        } else {
+            format!("/{token}/{token}-{leaf}")
+        }
+    }
+
     /// Adds a line to what is shown when the case fails.
     pub(crate) fn note(&self, line: impl Into<String>) {
         self.journal.borrow_mut().push(line.into());
@@ -100,6 +115,14 @@ impl Lab {
     /// All notes so far.
     pub(crate) fn journal(&self) -> Vec<String> {
         self.journal.borrow().clone()
+    }
+
+    /// Skips the case where cgroupsPath is no path.
+    pub(crate) fn needs_cgroup_paths(&self) -> Result {
+        if self.target.systemd {
+            return lacks("cgroups by their paths: systemd makes them");
+        }
+        Ok(())
     }
 
     /// Skips the case unless the path exists on the host.

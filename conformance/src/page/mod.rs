@@ -67,6 +67,7 @@ pub(crate) fn write(options: &PageOptions) -> Result<(), Box<dyn Error>> {
         runner::run(&RunOptions {
             runtime: runtime.clone(),
             runtime_args: Vec::new(),
+            systemd_cgroup: false,
             filters: Vec::new(),
             format: Format::Json,
             output: Some(output.clone()),

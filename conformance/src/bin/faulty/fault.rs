@@ -55,6 +55,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
         crate::exec::FAULTS,
         crate::answer::FAULTS,
         crate::trace::FAULTS,
+        crate::systemd::FAULTS,
     ];
     std::iter::once(&NONE).chain(tables.into_iter().flatten().copied().flatten())
 }

@@ -14,6 +14,7 @@ mod exec;
 mod fault;
 mod more;
 mod resource;
+mod systemd;
 mod trace;
 mod words;
 
