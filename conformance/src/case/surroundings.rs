@@ -1,5 +1,7 @@
 //! Odd surroundings of a call: no environment, closed or extra descriptors, a deleted folder.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::Case;
 use crate::harness::call::Call;
 use crate::harness::{Container, Exit, Lab, Result, ensure, ensure_eq};
@@ -55,7 +57,41 @@ pub(super) const CASES: &[Case] = &[
         "sd_listen_fds(3)",
         listen_fds_inherited,
     ),
+    Case::new(
+        "cli/no-host-mounts",
+        "create, start, exec and delete mount nothing in the caller's mount namespace",
+        "runc#3973: systemd reads the whole table after each change",
+        no_host_mounts,
+    )
+    .known("runc 1.1 mounts its own program for a moment, each time"),
 ];
+
+/// The kernel tells whoever polls the table of mounts that it has changed, if only for a moment (proc_pid_mountinfo(5)).
+fn no_host_mounts(lab: &Lab) -> Result {
+    let container = lab.with_args(&["/probe", "sleep"])?;
+    let table = std::fs::File::open("/proc/self/mountinfo")?;
+    let changed = || -> Result<bool> {
+        let mut fds = [PollFd::new(&table, PollFlags::PRI)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        Ok(fds[0].revents().contains(PollFlags::PRI))
+    };
+    // The first look is at what was before it was opened.
+    changed()?;
+    let mut steps = Vec::new();
+    container.create()?;
+    steps.push(("create", changed()?));
+    container.start()?;
+    steps.push(("start", changed()?));
+    container.wait_output("ready")?;
+    lab.call(["exec", &container.id, "/probe", "exit", "0"]).run()?.ok()?;
+    steps.push(("exec", changed()?));
+    container.delete_force()?.ok()?;
+    steps.push(("delete", changed()?));
+    let guilty: Vec<&str> =
+        steps.into_iter().filter_map(|(step, changed)| changed.then_some(step)).collect();
+    ensure!(guilty.is_empty(), "the table of mounts was changed by {guilty:?}");
+    Ok(())
+}
 
 /// create, state, start, kill, delete, each call changed by `change`.
 fn cycle<'l>(lab: &'l Lab, change: impl Fn(Call<'l>) -> Call<'l>) -> Result {

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MsFlags, mount, umount};
 use serde_json::Value;
 
 use crate::call::{Call, Result};
@@ -62,6 +62,19 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
         "a mount stays on the host",
         &["lifecycle/delete-created"],
         Way::After(leave_mount),
+    ),
+    of(
+        "mount-for-a-moment",
+        "create mounts something on the host for a moment",
+        &["cli/no-host-mounts"],
+        Way::After(|call, code| {
+            if call.makes() && code == 0 {
+                let place = call.state_directory();
+                mount(Some("faulty"), &place, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+                umount(&place)?;
+            }
+            Ok(())
+        }),
     ),
     of(
         "process-left",

@@ -8,7 +8,7 @@
 //! **Who keeps the scope.** systemd makes a scope only around a process that is there, and removes it when the
 //! last one has left. Init cannot be that process without being born outside and moved, running for a moment
 //! without its limits. So the caller makes a *keeper* first, a stub that waits for the end of its link and never
-//! runs a program ([`crate::spawn::Keeper`]): the scope is started around it, the rest of the limits is written,
+//! runs a program (`spawn::Keeper`): the scope is started around it, the rest of the limits is written,
 //! init is born in the scope's cgroup as in any other, and the keeper goes when init is in. Should the caller be
 //! killed, the keeper sees the end of its link, and the scope goes with it. docs/decision/0008 weighs it.
 
