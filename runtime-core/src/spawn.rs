@@ -123,6 +123,7 @@ impl Keeper {
             wait: true,
             become_root: false,
             keep: Vec::new(),
+            trusted_proc: true,
         })?;
         Ok(Self { process: Some((ours, stubbed)) })
     }

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 
 use super::lower::HINT;
 use super::{
-    CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, owner, systemd,
-    v1, v2,
+    CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, owner,
+    systemd, v1, v2,
 };
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::host::Host;

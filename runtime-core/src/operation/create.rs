@@ -223,13 +223,7 @@ fn build<'a>(
     tracing::debug_span!("init").in_scope(serve)?;
     drop(keeper);
     // What would have kept init out, or the caller from its memory: no processes at all, little memory.
-    cgroups.joined()?;
-    // A limit below what init uses has the kernel end it within that write, which succeeds.
-    if cgroups.limits_memory_late()
-        && let Some(error) = serve::oom_killed(&record.cgroup)
-    {
-        return Err(error);
-    }
+    write_last_limits(&cgroups, record)?;
     commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
     Ok((child, cgroups.warnings()))
 }
@@ -238,6 +232,16 @@ fn build<'a>(
 pub(crate) fn keeper(plan: &CreatePlan) -> Result<Option<spawn::Keeper>> {
     let wanted = plan.cgroup.unit.as_ref().is_some_and(cgroup::systemd::UnitPlan::is_scope);
     wanted.then(spawn::Keeper::start).transpose()
+}
+
+/// Writes the limits that waited for init.
+fn write_last_limits(cgroups: &cgroup::Prepared, record: &Record) -> Result<()> {
+    cgroups.joined()?;
+    // A limit below what init uses has the kernel end it within that write, which succeeds.
+    match cgroups.limits_memory_late().then(|| serve::oom_killed(&record.cgroup)).flatten() {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 /// Tells the world of the container: its record, the pid file, the pidfd.

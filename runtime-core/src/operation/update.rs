@@ -46,7 +46,7 @@ pub(crate) fn update(
 
     let mut host = probe::host()?;
     // Whoever made the cgroup, whatever this call says of drivers.
-    host.systemd = record.as_ref().and_then(|record| record.cgroup.manager()).cloned();
+    host.systemd = cgroup.manager().cloned();
     let plan = |config: &[u8]| -> Result<(CgroupPlan, Vec<String>)> {
         let (spec, _) = crate::spec::parse(config)?;
         let (mut plan, warnings) = lower(id, &spec, &host)?;
