@@ -4,6 +4,7 @@ mod checkpoint;
 mod home;
 mod lines;
 mod more;
+mod rootless;
 
 use crate::support::Runtime;
 use crate::support::lines::{no_cgroups_below, path_with_criu, play};
