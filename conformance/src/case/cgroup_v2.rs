@@ -204,6 +204,7 @@ fn inner_node(lab: &Lab) -> Result {
 /// The container's parent cgroup with a program that denies a device, and a container that may use that one and not
 /// another: what opening both ends in.
 fn with_program<'l>(lab: &'l Lab, flags: u32) -> Result<(Container<'l>, Vec<i64>)> {
+    lab.needs_cgroup_paths()?;
     let taken = cgroup_device::free_major()?;
     let majors = [taken, cgroup_device::free_major_but(taken)?];
     let parent = alone(&lab.token)?;
@@ -252,6 +253,7 @@ fn exclusive(lab: &Lab) -> Result {
 }
 
 fn controllers(lab: &Lab) -> Result {
+    lab.needs_cgroup_paths()?;
     let root = alone("")?;
     let path = format!("{}/a/b/{}-c", lab.token, lab.token);
     let container = sleeper(lab, |config| {
@@ -276,6 +278,7 @@ fn occupied(parent: &Path) -> Result<std::process::Child> {
 }
 
 fn busy_parent(lab: &Lab) -> Result {
+    lab.needs_cgroup_paths()?;
     let parent = alone(&lab.token)?;
     cgroup::needs("memory")?;
     let container = lab.container(lab.bundle(|config| {
@@ -292,6 +295,7 @@ fn busy_parent(lab: &Lab) -> Result {
 }
 
 fn threaded_parent(lab: &Lab) -> Result {
+    lab.needs_cgroup_paths()?;
     let parent = alone(&lab.token)?;
     fs::create_dir_all(&parent)?;
     fs::write(parent.join("cgroup.type"), "threaded")?;
