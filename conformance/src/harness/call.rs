@@ -229,7 +229,8 @@ impl Done {
     /// Insists on this exit status and on a phrase in standard error; `a|b` means either. With `--any-words`
     /// a refusal is enough.
     pub(crate) fn fails(self, code: i32, phrase: &str) -> Result<Self> {
-        if self.any_words {
+        // From 128 on it is the program's end and no refusal.
+        if self.any_words && code < 128 {
             return self.refused();
         }
         ensure!(
