@@ -5,8 +5,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/runtime.rs"]
+mod runtime;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -30,17 +33,6 @@ fn faults() -> Vec<Fault> {
             Fault { name, what, cases }
         })
         .collect()
-}
-
-/// The runtime to break; teu is built when it is not given, since a test of this package does not imply it.
-fn runtime() -> PathBuf {
-    if let Some(path) = std::env::var_os("CONFORMANCE_RUNTIME") {
-        return std::fs::canonicalize(path).unwrap();
-    }
-    let built =
-        Command::new(env!("CARGO")).args(["build", "--locked", "-p", "runtime-cli"]).status();
-    assert!(built.unwrap().success(), "teu does not build");
-    Path::new(SUITE).with_file_name("teu")
 }
 
 /// What the suite says of `cases` with this fault: `ok`, `FAIL`, `skip` or `known`, and the line.
@@ -92,7 +84,7 @@ fn for_each<T: Sync>(list: &[T], work: impl Fn(&T) -> Vec<String> + Sync) -> Vec
 
 #[test]
 fn every_fault_is_caught_and_no_fault_is_none() {
-    let runtime = runtime();
+    let runtime = runtime::runtime();
     let all = faults();
     assert!(all.len() > 25, "there are only {} faults", all.len());
     let (control, broken): (Vec<_>, Vec<_>) =

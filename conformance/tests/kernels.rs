@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/runtime.rs"]
+mod runtime;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,15 +20,7 @@ const PAGE: &str = include_str!("../../docs/kernel-features.md");
 
 fn runtime() -> &'static Path {
     static RUNTIME: OnceLock<PathBuf> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        if let Some(path) = std::env::var_os("CONFORMANCE_RUNTIME") {
-            return std::fs::canonicalize(path).unwrap();
-        }
-        let built =
-            Command::new(env!("CARGO")).args(["build", "--locked", "-p", "runtime-cli"]).status();
-        assert!(built.unwrap().success(), "teu does not build");
-        Path::new(SUITE).with_file_name("teu")
-    })
+    RUNTIME.get_or_init(runtime::runtime)
 }
 
 /// All cases of these names or areas pass on a kernel `without` something.

@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod failure;
+#[path = "../support/ran.rs"]
+mod ran;
 mod support;
 
 use std::io::{BufRead as _, BufReader, IoSliceMut, Read as _, Write as _};

@@ -8,33 +8,11 @@ use std::process::{Command, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 
+use crate::ran::Ran;
+
 /// Reads lines, and answers each with the number of lines so far.
 const COUNT: &str = "exec 3<>/vol/in 4<>/vol/out; n=0; \
                      while read x <&3; do n=$((n+1)); [ $x = end ] && exit 7; echo $n; echo $n >&4; done";
-
-/// What a command did.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Ran {
-    #[track_caller]
-    pub(crate) fn ok(self) -> Self {
-        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
-        self
-    }
-
-    /// It failed with one line; returns it.
-    #[track_caller]
-    pub(crate) fn refused(self) -> String {
-        assert_eq!(self.code, Some(1), "{self:?}");
-        assert_eq!(self.stderr.matches('\n').count(), 1, "one line: {self:?}");
-        self.stderr
-    }
-}
 
 /// A runtime with a state root, a bundle and image files in a directory of their own.
 pub(crate) struct Lab {
