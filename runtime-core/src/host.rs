@@ -48,7 +48,7 @@ pub struct Host {
     pub euid: u32,
     /// The effective group id of the caller.
     pub egid: u32,
-    /// The effective capabilities of the caller, one bit each; all of them for user 0.
+    /// The effective capabilities of the caller, one bit each.
     pub effective: u64,
     /// The caller is in the initial user namespace, whose root is the host's.
     pub initial_user_namespace: bool,

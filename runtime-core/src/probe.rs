@@ -32,7 +32,7 @@ pub(crate) fn host() -> Result<Host> {
         cgroups,
         euid,
         egid: rustix::process::getegid().as_raw(),
-        effective: if euid == 0 { u64::MAX } else { effective() },
+        effective: effective(),
         initial_user_namespace,
         rootless,
         last_capability,

@@ -3,6 +3,9 @@
 // A helper that cannot go on ends the test.
 #![allow(clippy::unwrap_used)]
 
+mod delegated;
+#[path = "../support/ran.rs"]
+mod ran;
 mod support;
 
 use std::os::unix::fs::MetadataExt as _;

@@ -6,29 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// What a command did.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Ran {
-    #[track_caller]
-    pub(crate) fn ok(self) -> Self {
-        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
-        self
-    }
-
-    /// It failed with one line; returns it.
-    #[track_caller]
-    pub(crate) fn refused(self) -> String {
-        assert_ne!(self.code, Some(0), "{self:?}");
-        assert_eq!(self.stderr.matches('\n').count(), 1, "one line: {self:?}");
-        self.stderr
-    }
-}
+use crate::ran::Ran;
 
 /// The user and its place.
 pub(crate) struct Lab {
@@ -134,15 +112,20 @@ impl Lab {
         command
     }
 
-    /// `teu` as the user; its streams are files, which a container that goes on may keep.
+    /// `teu` as the user.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        let (out, err) =
-            (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
-        let mut command = self.command(args);
-        command.stdout(out.reopen().unwrap()).stderr(err.reopen().unwrap());
-        let code = command.status().unwrap().code();
-        let text = |file: &tempfile::NamedTempFile| std::fs::read_to_string(file.path()).unwrap();
-        Ran { code, stdout: text(&out), stderr: text(&err) }
+        ran(self.command(args))
+    }
+
+    /// The same from a cgroup of version 2.
+    pub(crate) fn run_in(&self, cgroup: &Path, args: &[&str]) -> Ran {
+        let user = self.command(args);
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ >$0/cgroup.procs && exec \"$@\""]).arg(cgroup);
+        command.arg(user.get_program()).args(user.get_args()).stdin(Stdio::null());
+        command.env_clear().current_dir(self.dir.path());
+        command.envs(user.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        ran(command)
     }
 
     /// Runs the container to its end.
@@ -183,4 +166,18 @@ fn first_of(user: &str) -> Option<u32> {
         eprintln!("skipped: {user} has no ids in /etc/subuid");
     }
     first
+}
+
+/// Its streams are files, which a container that goes on may keep.
+fn ran(mut command: Command) -> Ran {
+    let file = || tempfile::NamedTempFile::new().unwrap();
+    let (out, err) = (file(), file());
+    let code = command
+        .stdout(out.reopen().unwrap())
+        .stderr(err.reopen().unwrap())
+        .status()
+        .unwrap()
+        .code();
+    let text = |file: &tempfile::NamedTempFile| std::fs::read_to_string(file.path()).unwrap();
+    Ran { code, stdout: text(&out), stderr: text(&err) }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use super::prepare::{self, Prepared};
+use super::prepare;
+use super::prepared::Prepared;
 use super::{CgroupRecord, Version, file, systemd};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 

@@ -18,6 +18,7 @@ mod oom;
 mod owner;
 mod path;
 mod prepare;
+mod prepared;
 mod record;
 pub mod stats;
 pub mod systemd;
@@ -30,7 +31,8 @@ pub use join::Below;
 pub use lower::lower;
 pub use oom::OomNotices;
 pub(crate) use owner::is_writable;
-pub use prepare::{Prepared, prepare};
+pub use prepare::prepare;
+pub use prepared::Prepared;
 pub use record::CgroupRecord;
 pub use update::update;
 

@@ -1,104 +1,17 @@
 //! Makes the container's cgroups and writes its limits, before anything runs in them.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::slice;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::lower::HINT;
+use super::prepared::{Prepared, Rights, is_denied};
 use super::{
     CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, owner,
     systemd, v1, v2,
 };
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::host::Host;
-
-/// Cgroups that are ready to be joined: what init needs, opened by the caller, because since Linux 5.16
-/// the kernel judges a write by the credentials of the opener and init may be in a user namespace.
-#[derive(Debug)]
-pub struct Prepared {
-    pub(super) tasks: Vec<OwnedFd>,
-    pub(super) unified: Option<OwnedFd>,
-    late: Vec<Setting>,
-    /// What the caller may not have, where it can do without.
-    warnings: Vec<String>,
-    /// Hierarchies in which the caller may make nothing, where it can do without.
-    without: Vec<String>,
-    /// The fields that would have been written there.
-    denied: Vec<String>,
-}
-
-impl Prepared {
-    /// The v1 `tasks` files in the order in which init, single-threaded, writes `0` to each.
-    pub fn tasks(&self) -> &[OwnedFd] {
-        &self.tasks
-    }
-
-    /// The cgroup2 directory to clone into, where there is one.
-    pub fn unified(&self) -> Option<BorrowedFd<'_>> {
-        self.unified.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Writes the limits that would have kept init out. To be called once init has joined, before it
-    /// may go on; costs nothing where there are none.
-    ///
-    /// # Errors
-    /// The kernel refused a limit; the error names its field.
-    pub fn joined(&self) -> Result<()> {
-        match &self.unified {
-            Some(dir) => write_all(dir, &self.late),
-            None => Ok(()),
-        }
-    }
-
-    /// What could only be warned of.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.warnings.clone();
-        if !self.denied.is_empty() {
-            let fields = self.denied.join(", ");
-            warnings.push(format!("{fields}: this user may make no cgroup there: {HINT}"));
-        }
-        warnings
-    }
-
-    /// The directories of the hierarchies in which the container has no cgroup.
-    pub fn without(&self) -> &[String] {
-        &self.without
-    }
-
-    /// The error of a clone into the cgroup, where that is the cgroup's fault.
-    pub(crate) fn why_not_inside(&self, error: Error, path: &str) -> Error {
-        let Some(dir) = self.unified.as_ref().filter(|_| error.errno() == Some(libc::EOPNOTSUPP))
-        else {
-            return error;
-        };
-        let kind = file::read(dir, "cgroup.type").unwrap_or_default();
-        let message = format!(
-            "cgroup {path} is \"{}\": one above it is threaded, and below that no container can be; give another",
-            kind.trim()
-        );
-        Error::os(message, Errno::OPNOTSUPP).at("linux.cgroupsPath")
-    }
-
-    /// Whether [`joined`](Self::joined) limits the memory of a process that runs already.
-    pub(crate) fn limits_memory_late(&self) -> bool {
-        self.late.iter().any(|setting| setting.file.starts_with("memory."))
-    }
-
-    pub(super) fn new(tasks: Vec<OwnedFd>, unified: Option<OwnedFd>) -> Self {
-        let (warnings, without, denied) = Default::default();
-        Self { tasks, unified, late: Vec::new(), warnings, without, denied }
-    }
-
-    /// Notes that the caller may not make a cgroup in this hierarchy.
-    fn leave_out(&mut self, hierarchy: &HierarchyPlan) {
-        self.without.push(hierarchy.directory.clone());
-        let settings = hierarchy.settings.iter().chain(&hierarchy.late);
-        self.denied.extend(settings.map(|setting| setting.field.clone()));
-        self.denied.dedup();
-    }
-}
 
 /// Makes every directory of the plan and writes its limits. A scope of systemd is started around the process
 /// `keeper`, which has to stay in it until init has joined.
@@ -153,8 +66,10 @@ const LIFTED: [&str; 4] = ["memory.max", "memory.high", "memory.swap.max", "pids
 
 fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result<Prepared> {
     let mut prepared = Prepared::new(Vec::with_capacity(plan.hierarchies.len()), None);
+    prepared.rights = Rights::new(plan.optional);
     for hierarchy in &plan.hierarchies {
         let base = file::base(&hierarchy.directory, &plan.path);
+        let before = made.paths.len();
         match made.directory(&hierarchy.directory, &plan.path) {
             Ok(Existed::No) if plan.unit.is_some() && hierarchy.version == Version::V2 => {
                 return Err(elsewhere(&plan.path));
@@ -164,7 +79,12 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
             Ok(Existed::Yes) if plan.unit.is_some() => {}
             Ok(Existed::Yes) => check_unused(root, &base)?,
             Err(error) if plan.optional && is_denied(&error) => {
+                // Above what was denied there may be some that are of no use now.
+                let left = made.take_back(before);
                 prepared.leave_out(hierarchy);
+                if let Some(failure) = left.into_iter().next() {
+                    return Err(failure);
+                }
                 continue;
             }
             Err(error) => return Err(error),
@@ -175,18 +95,10 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
                 prepared.tasks.push(tasks);
             }
             Version::V2 => {
-                let enabled = v2::enable(root, hierarchy, &plan.path);
+                let rights = &mut prepared.rights;
+                v2::enable(root, hierarchy, &plan.path, |passed| rights.tolerate(passed))?;
                 let dir = file::open_dir(root, &base).call(|| format!("open({base})"))?;
-                if plan.optional {
-                    // Each by itself: what was not delegated is missing, and the others hold.
-                    let each =
-                        hierarchy.settings.iter().map(|one| write_all(&dir, slice::from_ref(one)));
-                    let failed = std::iter::once(enabled).chain(each).filter_map(Result::err);
-                    prepared.warnings.extend(failed.map(|error| format!("{error}: {HINT}")));
-                } else {
-                    enabled?;
-                    write_all(&dir, &hierarchy.settings)?;
-                }
+                prepared.rights.write(&dir, &hierarchy.settings)?;
                 if let Some(rules) = &plan.device_program {
                     v2::attach_devices(&dir, rules)?;
                 }
@@ -227,11 +139,6 @@ pub(super) fn open_tasks(root: &OwnedFd, base: &str) -> Result<OwnedFd> {
 fn elsewhere(path: &str) -> Error {
     let text = format!("systemd has started the unit, but not in the cgroup {path}");
     Error::new(ErrorKind::Unsupported, text)
-}
-
-/// What a caller without privilege is told where nothing was delegated to it.
-fn is_denied(error: &Error) -> bool {
-    matches!(error.errno(), Some(libc::EACCES | libc::EPERM | libc::EROFS))
 }
 
 /// Whether the container's own directory was there before.
@@ -280,14 +187,21 @@ impl Made<'_> {
         }
     }
 
-    fn undo(self, error: &mut Error) {
-        for path in self.paths.iter().rev() {
-            match rustix::fs::unlinkat(self.root, path, AtFlags::REMOVEDIR) {
+    fn undo(mut self, error: &mut Error) {
+        self.take_back(0).into_iter().for_each(|failure| error.attach(failure));
+    }
+
+    /// Removes again all but the first `count`; what could not be removed.
+    fn take_back(&mut self, count: usize) -> Vec<Error> {
+        let mut failures = Vec::new();
+        for path in self.paths.drain(count..).rev() {
+            match rustix::fs::unlinkat(self.root, &path, AtFlags::REMOVEDIR) {
                 // Another container may be using a parent by now.
                 Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => {}
-                Err(errno) => error.attach(Error::os(format!("rmdir({path})"), errno)),
+                Err(errno) => failures.push(Error::os(format!("rmdir({path})"), errno)),
             }
         }
+        failures
     }
 }
 
@@ -323,7 +237,7 @@ pub(super) fn frozen(root: &OwnedFd, base: &str) -> bool {
 }
 
 /// Writes settings in order, then once more those that were only refused because of a later one.
-fn write_all(dir: &OwnedFd, settings: &[Setting]) -> Result<()> {
+pub(super) fn write_all(dir: &OwnedFd, settings: &[Setting]) -> Result<()> {
     let mut again = Vec::new();
     let mut last: Option<(&str, OwnedFd)> = None;
     for setting in settings {

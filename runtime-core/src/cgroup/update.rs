@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 
+use super::prepared::Rights;
 use super::systemd::{self, Property, UnitPlan};
 use super::{CgroupPlan, OnMissing, OnRefused, Setting, file, prepare, v2};
 use crate::error::{Error, OsResult, Result};
@@ -93,7 +94,9 @@ fn write(
             continue;
         }
         if hierarchy.version == super::Version::V2 {
-            v2::enable(root, hierarchy, &plan.path)?;
+            // A file that is missing all the same is an error of its own.
+            let mut rights = Rights::new(plan.optional);
+            v2::enable(root, hierarchy, &plan.path, |passed| rights.tolerate(passed))?;
         }
         let base = file::base(&hierarchy.directory, &plan.path);
         let dir = file::open_dir(root, &base).call(|| format!("open({base})"))?;

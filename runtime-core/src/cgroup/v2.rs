@@ -9,8 +9,14 @@ use super::{Controller, HierarchyPlan, file};
 use crate::error::{Context, Error, OsResult, Result};
 use crate::sys::bpf;
 
-/// Makes the controllers available in the cgroup `path`, from the top down.
-pub(super) fn enable(root: &OwnedFd, hierarchy: &HierarchyPlan, path: &str) -> Result<()> {
+/// Makes the controllers available in the cgroup `path`, from the top down. What cannot be passed on ends it, unless
+/// `judge` makes nothing of the failure.
+pub(super) fn enable(
+    root: &OwnedFd,
+    hierarchy: &HierarchyPlan,
+    path: &str,
+    mut judge: impl FnMut(Result<()>) -> Result<()>,
+) -> Result<()> {
     if hierarchy.controllers.is_empty() {
         return Ok(());
     }
@@ -28,7 +34,7 @@ pub(super) fn enable(root: &OwnedFd, hierarchy: &HierarchyPlan, path: &str) -> R
     for level in levels {
         let name = control(level);
         for controller in missing(root, &name, &hierarchy.controllers)? {
-            pass_on(root, &name, controller)?;
+            judge(pass_on(root, &name, controller))?;
         }
     }
     Ok(())

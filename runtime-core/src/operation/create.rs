@@ -152,7 +152,7 @@ fn build<'a>(
     let cgroup_record = record.cgroup.clone();
     let mut keeper = keeper(plan)?;
     let prepare = || cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid));
-    let cgroups = tracing::debug_span!("cgroup").in_scope(prepare)?;
+    let mut cgroups = tracing::debug_span!("cgroup").in_scope(prepare)?;
     undo.push(move || cgroup_record.destroy());
     record.cgroup.without(cgroups.without());
 
@@ -174,12 +174,10 @@ fn build<'a>(
             root: -1,
         };
         let preserve = options.listen_fds + options.preserve_fds;
-        let trees =
-            if host.may_open_trees() { tree::open_all(plan, &mut init)? } else { Vec::new() };
-        fds.trees = if host.may_open_trees() {
-            trees.iter().map(number).collect()
-        } else {
-            tree::leave_all(plan, &mut init, &fds, preserve)?
+        let opened = host.may_open_trees().then(|| tree::open_all(plan, &mut init)).transpose()?;
+        fds.trees = match &opened {
+            Some(trees) => trees.iter().map(number).collect(),
+            None => tree::leave_all(plan, &mut init, &fds, preserve)?,
         };
         let birth = Birth {
             namespaces: plan.namespaces.at_clone,
@@ -223,7 +221,7 @@ fn build<'a>(
     tracing::debug_span!("init").in_scope(serve)?;
     drop(keeper);
     // What would have kept init out, or the caller from its memory: no processes at all, little memory.
-    write_last_limits(&cgroups, record)?;
+    write_last_limits(&mut cgroups, record)?;
     commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
     Ok((child, cgroups.warnings()))
 }
@@ -235,7 +233,7 @@ pub(crate) fn keeper(plan: &CreatePlan) -> Result<Option<spawn::Keeper>> {
 }
 
 /// Writes the limits that waited for init.
-fn write_last_limits(cgroups: &cgroup::Prepared, record: &Record) -> Result<()> {
+fn write_last_limits(cgroups: &mut cgroup::Prepared, record: &Record) -> Result<()> {
     cgroups.joined()?;
     // A limit below what init uses has the kernel end it within that write, which succeeds.
     match cgroups.limits_memory_late().then(|| serve::oom_killed(&record.cgroup)).flatten() {

@@ -147,7 +147,7 @@ fn build(
     // With their limits, so that nothing runs without them; criu puts the processes there, or is there itself.
     // It keeps its scope until they are all there.
     let keeper = keeper(plan)?;
-    let cgroups = cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid))?;
+    let mut cgroups = cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid))?;
     undo.push(move || {
         // Without a pid namespace of its own the others outlive the first.
         cgroup_record.kill_all()?;
