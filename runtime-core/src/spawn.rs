@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags};
 use teu_wire::{Fds, Work, encode};
 
-use crate::error::{Error, OsResult, Result};
+use crate::error::{OsResult, Result};
 use crate::link::{self, Link};
 use crate::sys::clone::{Start, Stubbed};
 
@@ -65,8 +65,8 @@ pub(crate) fn spawn(work: &Work, birth: &Birth<'_>) -> Result<Stubbed> {
     })
 }
 
-/// Makes the process outside of its cgroup, because the kernel does not let this caller make it inside (`refused`),
-/// and has somebody else put it there while it waits; nobody but systemd could, so without it that is the error.
+/// Makes the process outside of its cgroup, because the kernel does not let this caller make it inside, and has
+/// systemd put it there while it waits.
 ///
 /// # Errors
 /// It cannot be put there; it has ended then.
@@ -74,15 +74,13 @@ pub(crate) fn attached(
     work: &Work,
     mut birth: Birth<'_>,
     link: &Link,
-    attach: impl FnOnce(i32) -> Option<Result<()>>,
-    refused: Error,
+    attach: impl FnOnce(i32) -> Result<()>,
 ) -> Result<Stubbed> {
     birth.cgroup = None;
     // A new user namespace waits anyway, and is told when it has its maps.
     let waits_for_maps = std::mem::replace(&mut birth.wait, true);
     let stubbed = spawn(work, &birth)?;
-    let placed = attach(stubbed.pid).unwrap_or(Err(refused));
-    let told = placed
+    let told = attach(stubbed.pid)
         .and_then(|()| if waits_for_maps { Ok(()) } else { link.send(teu_wire::ToInit::Mapped) });
     match told {
         Ok(()) => Ok(stubbed),

@@ -90,6 +90,10 @@ fn limits_of_delegated_controllers_hold_and_others_are_warned_of() {
     teu(&["resume", "c1"]).ok();
     teu(&["update", "--pids-limit", "40", "c1"]).ok();
     assert_eq!(fs::read_to_string(own.join("pids.max")).unwrap(), "40\n");
+    // From a cgroup that was not delegated nobody may be put there.
+    let said = lab.run_in(Path::new("/sys/fs/cgroup"), &["exec", "c1", "id"]);
+    assert_eq!(said.code, Some(255), "{said:?}");
+    assert!(said.stderr.contains("Delegate=yes"), "{said:?}");
     teu(&["delete", "--force", "c1"]).ok();
     assert_eq!(delegated.cgroups(), ["caller"]);
     lab.nothing_left();

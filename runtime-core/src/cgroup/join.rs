@@ -96,14 +96,21 @@ impl CgroupRecord {
         Ok(prepared)
     }
 
-    /// Has systemd put a process where [`CgroupRecord::join`] would; none where the cgroup is not systemd's.
-    /// That is for a caller whom the kernel does not let do it: a user outside of the cgroups that are the user's.
+    /// Whether the cgroup is systemd's.
+    pub(crate) fn has_unit(&self) -> bool {
+        self.unit.is_some()
+    }
+
+    /// Has systemd put a process where [`CgroupRecord::join`] would. That is for a caller whom the kernel does not let do it: a user outside of the cgroups that are the user's.
     ///
     /// # Errors
-    /// systemd refuses, or does not answer.
-    pub(crate) fn attach(&self, below: &Below, pid: i32) -> Option<Result<()>> {
-        let unit = self.unit.as_ref()?;
-        Some(systemd::manager::attach(unit, below.path(""), pid))
+    /// systemd refuses, or does not answer, or has nothing to do with the cgroup.
+    pub(crate) fn attach(&self, below: &Below, pid: i32) -> Result<()> {
+        let Some(unit) = &self.unit else {
+            let text = format!("cgroup {} is not systemd's", self.path);
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        };
+        systemd::manager::attach(unit, below.path(""), pid)
     }
 
     /// The cgroup2 directory of a process of the container: where its own has controllers for those below it, no

@@ -191,14 +191,13 @@ fn build<'a>(
         };
         let work = Work::Create(init);
         match spawn::spawn(&work, &birth) {
-            Err(error) if error.errno() == Some(libc::EACCES) && birth.cgroup.is_some() => {
+            Err(error) if error.errno() == Some(libc::EACCES) && record.cgroup.has_unit() => {
                 let attach = |pid| record.cgroup.attach(&cgroup::Below::default(), pid);
-                spawn::attached(&work, birth, &link, attach, error)
+                spawn::attached(&work, birth, &link, attach)
             }
-            other => other,
+            other => other.map_err(|error| cgroups.why_not_inside(error, &plan.cgroup.path)),
         }
-    })
-    .map_err(|error| cgroups.why_not_inside(error, &plan.cgroup.path))?;
+    })?;
     // Only init may hold its end, or its death would not end the link.
     drop(theirs);
     // Init is in a cgroup of version 2 from its birth, and joins those of version 1 by itself.

@@ -279,11 +279,11 @@ fn born(
             birth.cgroup = Some(actual.as_fd());
             spawn::spawn(work, &birth)
         }
-        Err(error) if error.errno() == Some(libc::EACCES) && birth.cgroup.is_some() => {
+        Err(error) if error.errno() == Some(libc::EACCES) && record.cgroup.has_unit() => {
             let below = Below::parse(&options.cgroups)?;
-            spawn::attached(work, birth, ours, |pid| record.cgroup.attach(&below, pid), error)
+            spawn::attached(work, birth, ours, |pid| record.cgroup.attach(&below, pid))
         }
-        other => other,
+        other => other.map_err(|error| cgroups.why_not_inside(error, record.cgroup.path())),
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) unsafe extern "C" fn run_stub(stub: *const Stub) -> ! {
     if cgroup >= 0 {
         join(stub, cgroup);
     }
-    // First of all, and closed, not marked: whatever the caller has open must not reach the container
+    // Before anything that takes time, and closed, not marked: whatever the caller has open must not reach the container
     // (CVE-2024-21626), and while this process waits it would hold the caller's end of its own link and of
     // others', and the lock of the container, so that nobody would notice the caller's death.
     for (first, last) in &stub.close {
