@@ -14,7 +14,7 @@ _teu_flags() {
         'pause') echo '-h --help' ;;
         'resume') echo '-h --help' ;;
         'ps') echo '-f --format -h --help' ;;
-        'update') echo '-r --resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit -h --help' ;;
+        'update') echo '-r --resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --l3-cache-schema --mem-bw-schema -h --help' ;;
         'events') echo '--interval --stats -h --help' ;;
         'checkpoint') echo '--image-path --work-path --parent-path --leave-running --tcp-established --tcp-skip-in-flight --link-remap --ext-unix-sk --shell-job --lazy-pages --status-fd --page-server --file-locks --pre-dump --manage-cgroups-mode --empty-ns --auto-dedup -h --help' ;;
         'restore') echo '-b --bundle --console-socket --image-path --work-path -d --detach --pid-file --tcp-established --tcp-close --ext-unix-sk --shell-job --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --lazy-pages --lsm-profile --lsm-mount-context --no-pivot -h --help' ;;
@@ -77,6 +77,8 @@ _teu_value() {
         update:--memory-reservation) echo nothing ;;
         update:--memory-swap) echo nothing ;;
         update:--pids-limit) echo nothing ;;
+        update:--l3-cache-schema) echo nothing ;;
+        update:--mem-bw-schema) echo nothing ;;
         events:--interval) echo nothing ;;
         checkpoint:--image-path) echo directory ;;
         checkpoint:--work-path) echo directory ;;

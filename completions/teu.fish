@@ -13,7 +13,7 @@ function __teu_takes_value -a command flag
             return 0
         case 'ps:-f' 'ps:--format'
             return 0
-        case 'update:-r' 'update:--resources' 'update:--blkio-weight' 'update:--cpu-period' 'update:--cpu-quota' 'update:--cpu-burst' 'update:--cpu-share' 'update:--cpu-rt-period' 'update:--cpu-rt-runtime' 'update:--cpu-idle' 'update:--cpuset-cpus' 'update:--cpuset-mems' 'update:--memory' 'update:--memory-reservation' 'update:--memory-swap' 'update:--pids-limit'
+        case 'update:-r' 'update:--resources' 'update:--blkio-weight' 'update:--cpu-period' 'update:--cpu-quota' 'update:--cpu-burst' 'update:--cpu-share' 'update:--cpu-rt-period' 'update:--cpu-rt-runtime' 'update:--cpu-idle' 'update:--cpuset-cpus' 'update:--cpuset-mems' 'update:--memory' 'update:--memory-reservation' 'update:--memory-swap' 'update:--pids-limit' 'update:--l3-cache-schema' 'update:--mem-bw-schema'
             return 0
         case 'events:--interval'
             return 0
@@ -146,7 +146,7 @@ complete -c teu -n "__teu_at resume" -l help -s h -d 'show help'
 complete -c teu -n "__teu_at ps" -l format -s f -x -a 'table json' -d 'form of the list (default: table)'
 complete -c teu -n "__teu_at ps" -l help -s h -d 'show help'
 
-complete -c teu -n "__teu_at update" -l resources -s r -r -F -d 'read `linux.resources` from FILE, or from stdin with -; no other flag counts then'
+complete -c teu -n "__teu_at update" -l resources -s r -r -F -d 'read `linux.resources` from FILE, or from stdin with -; of the other flags only the schemas count then'
 complete -c teu -n "__teu_at update" -l blkio-weight -x -d 'weight of block I/O, 10 to 1000'
 complete -c teu -n "__teu_at update" -l cpu-period -x -d 'period of the CPU quota in microseconds'
 complete -c teu -n "__teu_at update" -l cpu-quota -x -d 'CPU time in a period in microseconds; -1 for no limit'
@@ -161,6 +161,8 @@ complete -c teu -n "__teu_at update" -l memory -x -d 'limit of memory; k, m, g b
 complete -c teu -n "__teu_at update" -l memory-reservation -x -d 'memory kept when the host is short of it'
 complete -c teu -n "__teu_at update" -l memory-swap -x -d 'limit of memory and swap together; -1 for no limit'
 complete -c teu -n "__teu_at update" -l pids-limit -x -d 'most processes; -1 for no limit'
+complete -c teu -n "__teu_at update" -l l3-cache-schema -x -d 'share of the L3 cache for the container\'s class (linux.intelRdt), as L3:0=ff;1=c0'
+complete -c teu -n "__teu_at update" -l mem-bw-schema -x -d 'memory bandwidth for the container\'s class, as MB:0=20;1=70'
 complete -c teu -n "__teu_at update" -l help -s h -d 'show help'
 
 complete -c teu -n "__teu_at events" -l interval -x -d 'time between two samples, as 500ms or 1m30s (default: 5s)'

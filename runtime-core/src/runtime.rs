@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
+use crate::cgroup::rdt::Schemas;
 use crate::error::{OsResult, Result};
 use crate::id::ContainerId;
 use crate::operation::checkpoint::CheckpointOptions;
@@ -258,7 +259,8 @@ impl Runtime {
     }
 
     /// Changes limits of a container, all that are given or none; returns warnings. Zeros and empty lists mean
-    /// "not given"; device rules stay.
+    /// "not given"; device rules stay. Schemas are those of the class of caches and memory bandwidth, and hold for
+    /// all containers in it.
     ///
     /// # Errors
     /// No such container, it has stopped, or a limit is wrong or refused: the old ones hold then.
@@ -266,8 +268,9 @@ impl Runtime {
         &self,
         id: &ContainerId,
         resources: &oci_spec::runtime::LinuxResources,
+        schemas: &Schemas,
     ) -> Result<Vec<String>> {
-        update::update(&self.store, id, resources)
+        update::update(&self.store, id, resources, schemas)
     }
 
     /// Samples what a container uses.

@@ -55,6 +55,7 @@ mod planted;
 mod process;
 mod process_privilege;
 mod propagation;
+mod rdt;
 mod resource;
 mod rollback;
 mod rootfs;
@@ -164,6 +165,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         seccomp_listener::CASES,
         feature::CASES,
         resource::CASES,
+        rdt::CASES,
         operation::CASES,
         seccomp_argument::CASES,
         systemd::CASES,

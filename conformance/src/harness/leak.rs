@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Lab, cgroup, process};
+use super::{Lab, cgroup, process, resctrl};
 
 /// How things were before the case.
 #[derive(Debug)]
@@ -47,6 +47,9 @@ impl Baseline {
         let is_slice = |folder: &Path| folder.extension().is_some_and(|end| end == "slice");
         for folder in cgroup::named(&container).into_iter().filter(|folder| !is_slice(folder)) {
             leaks.push(format!("the cgroup {} is still there", folder.display()));
+        }
+        for folder in resctrl::named(&container) {
+            leaks.push(format!("{} is still in resctrl", folder.display()));
         }
         if let Ok(entries) = fs::read_dir(lab.state_root()) {
             for entry in entries.flatten() {

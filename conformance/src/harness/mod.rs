@@ -11,6 +11,7 @@ pub(crate) mod image;
 pub(crate) mod lab;
 pub(crate) mod leak;
 pub(crate) mod process;
+pub(crate) mod resctrl;
 pub(crate) mod systemd;
 
 pub(crate) use bundle::Bundle;

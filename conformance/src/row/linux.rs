@@ -123,9 +123,9 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "config-linux.md#intelrdt" {
         Must "rdt/absent" "intelRdt without a mounted resctrl is an error." => by(&["config/intel-rdt-absent"]);
-        Must "rdt/tasks" "The process is in the tasks of its class, by closID or the container's id." => unproven("needs a processor with Resource Director Technology");
-        Must "rdt/schemata" "l3CacheSchema, memBwSchema and schemata are written to the schemata of the class." => unproven("needs a processor with Resource Director Technology");
-        Must "rdt/existing" "A class that was there before keeps its schemata or is an error, and outlives the container." => unproven("needs a processor with Resource Director Technology");
-        Must "rdt/monitoring" "enableMonitoring makes a monitoring group, which delete removes." => unproven("needs a processor with Resource Director Technology");
+        Must "rdt/tasks" "The process is in the tasks of its class, by closID or the container's id." => by(&["rdt/class", "rdt/named"]);
+        Must "rdt/schemata" "l3CacheSchema, memBwSchema and schemata are written to the schemata of the class." => by(&["rdt/schemas", "rdt/schemata"]);
+        Must "rdt/existing" "A class that was there before keeps its schemata or is an error, and outlives the container." => by(&["rdt/same", "rdt/other", "rdt/named", "rdt/unknown"]);
+        Must "rdt/monitoring" "enableMonitoring makes a monitoring group, which delete removes." => by(&["rdt/monitoring"]);
     }
 };

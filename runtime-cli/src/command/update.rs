@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use runtime_core::cgroup::rdt::Schemas;
 use runtime_core::oci::LinuxResources;
 use runtime_core::spec;
 use serde_json::{Value, json};
@@ -27,13 +28,13 @@ macro_rules! limits {
             read: $read,
         }),*];
         const FLAGS: &[Flag] = &[
-            Flag::with("resources", "FILE", "read `linux.resources` from FILE, or from stdin with -; no other flag counts then")
+            Flag::with("resources", "FILE", "read `linux.resources` from FILE, or from stdin with -; of the other flags only the schemas count then")
                 .short('r'),
             $(Flag::with($flag, $value, $help),)*
+            Flag::with("l3-cache-schema", "SCHEMA", "share of the L3 cache for the container's class (linux.intelRdt), as L3:0=ff;1=c0"),
+            Flag::with("mem-bw-schema", "SCHEMA", "memory bandwidth for the container's class, as MB:0=20;1=70"),
             Flag::with("kernel-memory", "BYTES", "ignored: kernels since 5.4 have no such limit").hidden(),
             Flag::with("kernel-memory-tcp", "BYTES", "ignored, as --kernel-memory").hidden(),
-            Flag::with("l3-cache-schema", "SCHEMA", "Intel RDT cache schema (not available yet)").hidden(),
-            Flag::with("mem-bw-schema", "SCHEMA", "Intel RDT bandwidth schema (not available yet)").hidden(),
         ];
     };
 }
@@ -62,7 +63,8 @@ pub(super) const COMMAND: Command = Command {
         count: 1..=1,
         about: "change the limits of a container",
         description: "All that is given is changed, or nothing: when the kernel refuses one limit, the others are\n\
-                      put back. What is not given stays.",
+                      put back. What is not given stays.\n\
+                      A schema is written to the container's class in resctrl, and holds for all that is in it.",
         flags: FLAGS,
     },
     run,
@@ -81,7 +83,10 @@ fn run(call: &Call<'_>) -> Result<u8, Failure> {
     };
     let resources: LinuxResources =
         spec::parse_resources(&json).map_err(|error| error.of(&source))?;
-    let warnings = call.runtime()?.update(&id, &resources).map_err(|error| error.of(&source))?;
+    let text = |flag| call.given.text(flag).map(|schema| schema.map(str::to_owned));
+    let schemas = Schemas { l3_cache: text("l3-cache-schema")?, mem_bw: text("mem-bw-schema")? };
+    let runtime = call.runtime()?;
+    let warnings = runtime.update(&id, &resources, &schemas).map_err(|error| error.of(&source))?;
     call.warn(&warnings);
     Ok(0)
 }
@@ -94,11 +99,6 @@ fn from_stdin() -> Result<Vec<u8>, Failure> {
 
 fn from_flags(call: &Call<'_>) -> Result<Value, Failure> {
     let given: &Matches = call.given;
-    for flag in ["l3-cache-schema", "mem-bw-schema"] {
-        if given.value(flag).is_some() {
-            return Err(Failure::Other(format!("--{flag}: Intel RDT is not available yet")));
-        }
-    }
     for flag in ["kernel-memory", "kernel-memory-tcp"] {
         if given.value(flag).is_some() {
             call.log.warning(&format!("--{flag} is ignored: kernels since 5.4 have no such limit"));

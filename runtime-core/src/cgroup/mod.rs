@@ -19,6 +19,7 @@ mod owner;
 mod path;
 mod prepare;
 mod prepared;
+pub mod rdt;
 mod record;
 pub mod stats;
 pub mod systemd;

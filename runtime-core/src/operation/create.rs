@@ -16,6 +16,7 @@ use super::handed::{self, Terminal};
 use super::notify;
 use super::serve::{self, Child};
 use crate::bundle::Bundle;
+use crate::cgroup::rdt::RdtPlan;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::id::ContainerId;
@@ -75,6 +76,7 @@ pub(crate) fn create(
     let (mut plan, mut warnings) = plan::lower::lower(id, &bundle, &host, options)?;
     tracing::debug_span!("seccomp").in_scope(|| plan.compile_seccomp(store.root()))?;
     let cgroup_record = unused_cgroup(&plan, &host)?;
+    plan.rdt.as_ref().map_or(Ok(()), RdtPlan::check)?;
 
     let detached = goal == Goal::Created || options.detach;
     let wanted = plan.init.process.terminal.is_some();
@@ -149,6 +151,8 @@ fn build<'a>(
     // What is started at once is told so over the link.
     let gate = (goal == Goal::Created).then(|| gate::make(entry)).transpose()?;
 
+    // Classes are few: when there is none, nothing else has to be taken back.
+    let classes = plan.rdt.as_ref().map_or(Ok(Vec::new()), |rdt| rdt.prepare(undo))?;
     let cgroup_record = record.cgroup.clone();
     let mut keeper = keeper(plan)?;
     let prepare = || cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid));
@@ -168,7 +172,7 @@ fn build<'a>(
             gate: gate.as_ref().map_or(-1, number),
             console: terminal.map_or(-1, |terminal| terminal.as_fd().as_raw_fd()),
             stdio: stdio.as_ref().map_or(vec![0, 1, 2], |fds| fds.iter().map(number).collect()),
-            tasks: cgroups.tasks().iter().map(number).collect(),
+            tasks: classes.iter().chain(cgroups.tasks()).map(number).collect(),
             namespaces: joined.iter().map(|(_, fd)| fd.as_raw_fd()).collect(),
             trees: Vec::new(),
             root: -1,
@@ -274,6 +278,7 @@ pub(crate) fn first_record(
         annotations: annotations(&bundle.spec),
         init: None,
         cgroup,
+        rdt: plan.rdt.as_ref().map(|rdt| rdt.groups.clone()),
         shared_pid: plan.init.namespaces.shared_pid,
         pipes: if plan.init.process.terminal.is_some() {
             Vec::new()

@@ -2,6 +2,7 @@
 //! object is gone already.
 
 use super::{DeleteOptions, kill, state_json};
+use crate::cgroup::rdt::RdtRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hook;
 use crate::id::ContainerId;
@@ -46,6 +47,7 @@ pub(crate) fn delete(
     }
     kill::end(&record)?;
     record.cgroup.destroy()?;
+    record.rdt.as_ref().map_or(Ok(()), RdtRecord::destroy)?;
     let (head, tail) = state_json(
         &record.oci_version,
         id.as_str(),

@@ -13,6 +13,7 @@ use teu_wire::{ExecPlan, Fds, Work};
 use super::handed::{self, Terminal};
 use super::serve::{self, Child};
 use super::{ExecOptions, affinity};
+use crate::cgroup::rdt::RdtRecord;
 use crate::cgroup::{Below, Prepared};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::id::ContainerId;
@@ -62,7 +63,9 @@ pub(crate) fn exec(
         let wanted = plan.exec.process.terminal.is_some();
         let terminal = Terminal::open(wanted, options.console.as_ref(), options.detach)?;
         let cgroups = record.cgroup.join(&below)?;
-        let made = run(&record, id, &init, plan, cgroups, (options, terminal), &mut undo);
+        let classes = record.rdt.as_ref().map_or(Ok(Vec::new()), RdtRecord::join)?;
+        let places = (cgroups, classes);
+        let made = run(&record, id, &init, plan, places, (options, terminal), &mut undo);
         made.map(|(child, terminal)| Made { child, warnings, terminal })
     };
     match made() {
@@ -195,7 +198,7 @@ fn run<'a>(
     id: &ContainerId,
     init: &Init,
     plan: Planned,
-    cgroups: Prepared,
+    (cgroups, classes): (Prepared, Vec<OwnedFd>),
     (options, terminal): (&'a ExecOptions, Option<Terminal>),
     undo: &mut Undo<'a>,
 ) -> Result<(Child, Option<OwnedFd>)> {
@@ -209,7 +212,7 @@ fn run<'a>(
         gate: -1,
         console: terminal.as_ref().map_or(-1, |terminal| terminal.as_fd().as_raw_fd()),
         stdio: stdio.as_ref().map_or(vec![0, 1, 2], |fds| fds.iter().map(number).collect()),
-        tasks: cgroups.tasks().iter().map(number).collect(),
+        tasks: classes.iter().chain(cgroups.tasks()).map(number).collect(),
         namespaces: vec![init.pidfd.as_raw_fd()],
         trees: Vec::new(),
         root: root.as_ref().map_or(-1, number),

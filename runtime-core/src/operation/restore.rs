@@ -15,6 +15,7 @@ use super::create::{commit, first_record, keeper, unused_cgroup};
 use super::handed::{self, Terminal};
 use super::{CreateOptions, serve, state_json};
 use crate::bundle::Bundle;
+use crate::cgroup::rdt::{self, RdtPlan};
 use crate::criu::images::Images;
 use crate::criu::message::{CgroupRoot, InheritFd, JoinNamespace, Kind, Options, Pair, Request};
 use crate::criu::{self, CgroupsMode, CriuOptions, Notice, Session};
@@ -70,6 +71,7 @@ pub(crate) fn restore(
     let (plan, warnings) = plan::lower::lower(id, &bundle, &host, create)?;
     check(&plan)?;
     let cgroup_record = unused_cgroup(&plan, &host)?;
+    plan.rdt.as_ref().map_or(Ok(()), RdtPlan::check)?;
     let program = criu::find(options.criu.program.as_deref())?;
     let images = Images::open(&options.criu, "restore.log", false)?;
     tree::check_root(&bundle.root()?)?;
@@ -143,6 +145,7 @@ fn build(
 ) -> Result<(i32, OwnedFd)> {
     let Parts { plan, bundle, options, program, images, terminal } = *parts;
     let joined = external_namespaces(plan)?;
+    let classes = plan.rdt.as_ref().map_or(Ok(Vec::new()), |rdt| rdt.prepare(undo))?;
     let cgroup_record = record.cgroup.clone();
     // With their limits, so that nothing runs without them; criu puts the processes there, or is there itself.
     // It keeps its scope until they are all there.
@@ -171,6 +174,8 @@ fn build(
     // The first process, from the first notice of it on: should criu die, nobody else would end it.
     let mut init: Option<(i32, OwnedFd)> = None;
     let asked = started.and_then(|(session, images)| {
+        // What it makes is in its class and group.
+        rdt::add(&classes, session.pid()?)?;
         if options.criu.cgroups == CgroupsMode::Ignore {
             // What it makes is where it is itself.
             record.cgroup.add(session.pid()?)?;

@@ -7,6 +7,7 @@ use oci_spec::runtime::{LinuxResources, Spec};
 use serde_json::{Map, Value};
 
 use super::create::annotations;
+use crate::cgroup::rdt::{self, RdtRecord, Schemas, Schemata, Written};
 use crate::cgroup::{self, CgroupPlan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ContainerId;
@@ -26,14 +27,17 @@ pub(crate) fn update(
     store: &Store,
     id: &ContainerId,
     resources: &LinuxResources,
+    schemas: &Schemas,
 ) -> Result<Vec<String>> {
+    let schemata = rdt::lower_schemas(schemas)?;
     let (entry, record) = store.lock(id)?;
     let (status, _) = status::of(&entry, record.as_ref())?;
     if matches!(status, Status::Stopped | Status::Creating) {
         let text = format!("container not running: {status}");
         return Err(Error::new(ErrorKind::WrongState, text));
     }
-    let cgroup = record.map(|record| record.cgroup).filter(|cgroup| !cgroup.is_nowhere());
+    let (cgroup, class) = record.map(|record| (record.cgroup, record.rdt)).unzip();
+    let cgroup = cgroup.filter(|cgroup| !cgroup.is_nowhere());
     let cgroup = cgroup.ok_or_else(|| Error::new(ErrorKind::Unsupported, cgroup::NOWHERE))?;
     let malformed =
         |error: serde_json::Error| Error::new(ErrorKind::InvalidSpec, error.to_string());
@@ -63,7 +67,9 @@ pub(crate) fn update(
     let properties = before.unit.as_ref().map_or(&[][..], |unit| &unit.properties);
     // A full disk shows before a limit has changed.
     entry.stage_config(&new)?;
-    cgroup::update(
+    let written = schemata.map(|schemata| write_schemata(class.flatten().as_ref(), &schemata));
+    let written = written.transpose()?;
+    let updated = cgroup::update(
         &after,
         &host,
         |setting| !known.contains(&setting) || named(&setting.field),
@@ -71,9 +77,23 @@ pub(crate) fn update(
             let field = property.field.as_deref();
             !properties.contains(property) || field.is_some_and(named)
         },
-    )?;
+    );
+    if let Err(mut error) = updated {
+        if let Some(Err(failure)) = written.map(Written::put_back) {
+            error.attach(failure);
+        }
+        return Err(error);
+    }
     entry.take_staged_config()?;
     Ok(warnings.into_iter().filter(|warning| warning.contains("linux.resources")).collect())
+}
+
+fn write_schemata(class: Option<&RdtRecord>, schemata: &Schemata) -> Result<Written> {
+    let class = class.ok_or_else(|| {
+        let text = "the container was made without linux.intelRdt: it has no class to change";
+        Error::unsupported(schemata.field.as_str(), text)
+    })?;
+    class.update(schemata)
 }
 
 fn lower(

@@ -48,7 +48,12 @@ fn running(store: &Store, id: &ContainerId) -> Result<(Record, OwnedFd)> {
 /// # Errors
 /// No such container, or it does not run.
 pub(crate) fn stats(store: &Store, id: &ContainerId) -> Result<Stats> {
-    running(store, id)?.0.cgroup.stats()
+    let (record, _) = running(store, id)?;
+    let mut stats = record.cgroup.stats()?;
+    if let Some(rdt) = &record.rdt {
+        stats.intel_rdt = rdt.stats()?;
+    }
+    Ok(stats)
 }
 
 /// Starts to watch a container.

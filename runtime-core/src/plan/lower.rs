@@ -44,6 +44,10 @@ pub(crate) fn lower(
     )?;
     cgroup.owner = cgroup_owner(spec, host, &namespaces);
     warnings.extend(more);
+    let rdt = linux
+        .and_then(|linux| linux.intel_rdt().as_ref())
+        .map(|rdt| cgroup::rdt::lower(rdt, id.as_str()))
+        .transpose()?;
     let (rootfs, trees, more) =
         rootfs::lower::lower(spec, &root_inputs(bundle, host, options, &namespaces, &cgroup))?;
     warnings.extend(more);
@@ -86,6 +90,7 @@ pub(crate) fn lower(
         id: id.as_str().to_owned(),
         namespaces,
         cgroup,
+        rdt,
         trees,
         id_mapped,
         hooks,
@@ -193,13 +198,9 @@ fn id_mapped(trees: &[TreeSource], namespaces: &NamespacePlan) -> Result<Vec<IdM
 
 /// What is asked for and would silently not be given is an error.
 fn refuse_unimplemented(spec: &Spec) -> Result<()> {
-    let Some(linux) = spec.linux() else { return Ok(()) };
-    let asked = [
-        ("linux.intelRdt", linux.intel_rdt().is_some()),
-        ("linux.mountLabel", linux.mount_label().as_ref().is_some_and(|label| !label.is_empty())),
-    ];
-    match asked.into_iter().find(|(_, asked)| *asked) {
-        Some((field, _)) => Err(Error::unsupported(field, "not implemented yet")),
+    let label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_ref());
+    match label.filter(|label| !label.is_empty()) {
+        Some(_) => Err(Error::unsupported("linux.mountLabel", "not implemented yet")),
         None => Ok(()),
     }
 }

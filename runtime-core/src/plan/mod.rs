@@ -13,6 +13,7 @@ use serde::Serialize;
 use teu_wire::{InitPlan, MountSource};
 
 use crate::cgroup::CgroupPlan;
+use crate::cgroup::rdt::RdtPlan;
 use crate::error::Result;
 use crate::namespace::NamespacePlan;
 use crate::namespace::idmap::IdMaps;
@@ -28,6 +29,8 @@ pub struct CreatePlan {
     pub namespaces: NamespacePlan,
     /// What it may use.
     pub cgroup: CgroupPlan,
+    /// Its class of caches and memory bandwidth.
+    pub rdt: Option<RdtPlan>,
     /// The trees that the caller opens for [`InitPlan::rootfs`].
     pub trees: Vec<TreeSource>,
     /// Which of them are idmapped, and how.

@@ -7,6 +7,7 @@ use oci_spec::runtime::Hook;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::CgroupRecord;
+use crate::cgroup::rdt::RdtRecord;
 
 /// The file in the container's directory.
 pub(crate) const FILE: &str = "record.json";
@@ -57,6 +58,9 @@ pub(crate) struct Record {
     pub init: Option<Process>,
     /// The cgroups.
     pub cgroup: CgroupRecord,
+    /// The class of caches and memory bandwidth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdt: Option<RdtRecord>,
     /// The pid namespace is not the container's own: the kernel does not end the others with init.
     pub shared_pid: bool,
     /// Which of the standard streams that it was given are pipes, for `checkpoint`: where the workload has them may

@@ -78,7 +78,7 @@ steps! {
     Root = "mounting the root file system",
     /// An element of mounts.
     Mount = "mounting",
-    /// Writing to the cgroups' tasks files.
+    /// Writing to the tasks files of the cgroups, and of resctrl.
     Cgroup = "joining the cgroups",
     /// The cgroup namespace.
     CgroupNamespace = "making the cgroup namespace",

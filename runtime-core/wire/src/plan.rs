@@ -18,7 +18,7 @@ wire_struct! {
         console: i32,
         /// Standard input, output and error of the workload.
         stdio: Many<i32>,
-        /// The cgroup `tasks` files, in the order in which they are to be joined.
+        /// The `tasks` files of resctrl and of the cgroups, in the order in which they are to be joined.
         tasks: Many<i32>,
         /// The namespaces of [`Namespaces::join`], in the same order; for [`ExecPlan`], a pidfd of the process
         /// whose namespaces are entered.

@@ -5,6 +5,7 @@ mod words;
 
 use std::fmt::Display;
 
+use runtime_core::cgroup::rdt::{RdtPlan, RdtRecord};
 use runtime_core::cgroup::{CgroupPlan, OnMissing, Setting};
 use runtime_core::namespace::{Kind, NamespacePlan, Source};
 use runtime_core::plan::CreatePlan;
@@ -36,6 +37,9 @@ pub(super) fn render(plan: &CreatePlan) -> String {
     let mut page = Page::default();
     page.section(format_args!("Container {}", plan.id));
     cgroup(&mut page, &plan.cgroup);
+    if let Some(rdt) = &plan.rdt {
+        class(&mut page, rdt);
+    }
     namespaces(&mut page, &plan.namespaces);
     if let Some(root) = &plan.init.rootfs {
         rootfs::mounts(&mut page, root, &plan.trees);
@@ -114,6 +118,26 @@ fn cgroup(page: &mut Page, plan: &CgroupPlan) {
         page.line(format_args!(
             "give the directory, and the files that the kernel delegates, to user {owner}"
         ));
+    }
+}
+
+fn class(page: &mut Page, plan: &RdtPlan) {
+    let RdtRecord { class, shared, monitoring } = &plan.groups;
+    match class.as_str() {
+        "." => page.section("Class of resctrl: the default one (linux.intelRdt)"),
+        class => page.section(format_args!("Class {class} of resctrl (linux.intelRdt)")),
+    }
+    match (shared, plan.schemata.is_empty()) {
+        (true, false) if class == "." => page.line("compare it with what would be written"),
+        (false, _) => page.line("make the directory"),
+        (true, false) => page.line("make the directory, or else compare what is written below"),
+        (true, true) => page.line("use it as it is"),
+    }
+    for schemata in &plan.schemata {
+        page.detail(format_args!("write {:?} to schemata ({})", schemata.lines, schemata.field));
+    }
+    if let Some(name) = monitoring {
+        page.line(format_args!("make mon_groups/{name} in it (linux.intelRdt.enableMonitoring)"));
     }
 }
 

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 
 use serde::Serialize;
 
+use super::rdt::RdtStats;
 use super::{CgroupRecord, Version, file};
 use crate::error::Result;
 
@@ -28,8 +29,8 @@ pub struct Stats {
     pub blkio: Blkio,
     /// Huge pages by size, as the kernel writes it (`2MB`).
     pub hugetlb: BTreeMap<String, Usage>,
-    /// Intel RDT: not sampled.
-    pub intel_rdt: Empty,
+    /// Caches and memory bandwidth; empty without linux.intelRdt.
+    pub intel_rdt: RdtStats,
     /// Network interfaces: those of a container are its manager's, which counts them itself.
     pub network_interfaces: Vec<Empty>,
 }
