@@ -100,12 +100,12 @@ fn named(lab: &Lab) -> Result {
     let class = Class::make(&root, &lab.new_id())?;
     let name = class.0.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for (clos_id, folder) in [(name.as_str(), class.0.as_path()), ("/", root.as_path())] {
-        let before = fs::read_to_string(folder.join("schemata"))?;
+        let before = resctrl::read(folder, "schemata")?;
         let container = with(lab, json!({ "closID": clos_id }))?;
         is_in(folder, container.pid()?)?;
         container.delete_force()?.ok()?;
         ensure!(folder.exists(), "{} must outlive the container", folder.display());
-        ensure_eq!(fs::read_to_string(folder.join("schemata"))?, before, "schemata of {clos_id}");
+        ensure_eq!(resctrl::read(folder, "schemata")?, before, "schemata of {clos_id}");
     }
     Ok(())
 }
@@ -159,12 +159,12 @@ fn other(lab: &Lab) -> Result {
     let root = resctrl::needed(&["L3"])?;
     let class = Class::make(&root, &lab.new_id())?;
     let name = class.0.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let before = fs::read_to_string(class.0.join("schemata"))?;
+    let before = resctrl::read(&class.0, "schemata")?;
     let schema = resctrl::schema(&root, "L3", &resctrl::mask(&root, 0)?)?;
     refused(lab, json!({ "closID": name, "l3CacheSchema": schema }))?;
     refused(lab, json!({ "closID": name, "schemata": [schema] }))?;
     ensure!(class.0.exists(), "the class must stay");
-    ensure_eq!(fs::read_to_string(class.0.join("schemata"))?, before, "schemata");
+    ensure_eq!(resctrl::read(&class.0, "schemata")?, before, "schemata");
     Ok(())
 }
 
@@ -218,12 +218,16 @@ fn rollback(lab: &Lab) -> Result {
         })?;
         let done = lab.container(bundle).try_create()?;
         ensure!(done.code == Some(1), "create must fail, but it {}", done.ended());
-        let left = resctrl::named(&lab.token);
-        ensure!(left.is_empty(), "nothing may be left in resctrl: {left:?}");
+        nothing_left(lab)?;
     }
     // What the kernel refuses, the class is taken back for, too.
     refused(lab, json!({ "schemata": ["L3:0=0"] }))?;
-    let left = resctrl::named(&lab.token);
+    nothing_left(lab)
+}
+
+fn nothing_left(lab: &Lab) -> Result {
+    // One word is the beginning of another's, but for what follows it.
+    let left = resctrl::named(&format!("{}-", lab.token));
     ensure!(left.is_empty(), "nothing may be left in resctrl: {left:?}");
     Ok(())
 }
@@ -236,14 +240,11 @@ fn joined(lab: &Lab) -> Result {
     let word = file.to_string_lossy();
     exec(lab, &container, &["--detach", "--pid-file", &word], &["/probe", "sleep"]).run()?.ok()?;
     let pid = fs::read_to_string(&file)?.trim().parse().unwrap_or(0);
-    let (in_class, in_group) = (
-        resctrl::has(&class, pid)?,
-        resctrl::has(&class.join("mon_groups").join(&container.id), pid)?,
-    );
+    let group = class.join("mon_groups").join(&container.id);
+    let places = is_in(&class, pid).and_then(|()| is_in(&group, pid));
     // A child of ours: init does not end before somebody has reaped it.
     process::end(pid, PATIENCE);
-    ensure!(in_class && in_group, "in the class: {in_class}, in the group: {in_group}");
-    Ok(())
+    places
 }
 
 fn update(lab: &Lab) -> Result {
@@ -268,7 +269,7 @@ fn stats(lab: &Lab) -> Result {
     let event = lab.call(["events", "--stats", &container.id]).run()?.ok()?.json()?;
     let rdt = &event["data"]["intel_rdt"];
     let line = |class: &Path| -> Result<String> {
-        let text = fs::read_to_string(class.join("schemata"))?;
+        let text = resctrl::read(class, "schemata")?;
         let line = text.lines().map(str::trim).find(|line| line.starts_with("L3:"));
         Ok(line.unwrap_or_default().to_owned())
     };

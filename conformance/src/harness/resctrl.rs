@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Result, lacks};
+use super::{Result, fail, lacks};
 
 /// Where it is mounted.
 fn mount() -> Option<PathBuf> {
@@ -39,6 +39,13 @@ pub(crate) fn named(word: &str) -> Vec<PathBuf> {
     found.into_iter().filter(is_named).collect()
 }
 
+/// Removes them; what is gone already is fine.
+pub(crate) fn remove_named(word: &str) {
+    for folder in named(word) {
+        let _gone = fs::remove_dir(folder);
+    }
+}
+
 /// A class that outlives its containers; it goes with this.
 #[derive(Debug)]
 pub(crate) struct Class(pub(crate) PathBuf);
@@ -57,15 +64,22 @@ impl Drop for Class {
     }
 }
 
+/// A file of a class or a group, which is there.
+pub(crate) fn read(folder: &Path, file: &str) -> Result<String> {
+    let path = folder.join(file);
+    fs::read_to_string(&path)
+        .or_else(|error| fail(format!("{} cannot be read: {error}", path.display())))
+}
+
 /// Whether a process is in a class or a group.
 pub(crate) fn has(folder: &Path, pid: i32) -> Result<bool> {
-    let tasks = fs::read_to_string(folder.join("tasks"))?;
+    let tasks = read(folder, "tasks")?;
     Ok(tasks.lines().any(|line| line.trim() == pid.to_string()))
 }
 
 /// The domains of a resource with their values in a class, without zeros in front; empty where it has none.
 pub(crate) fn values(class: &Path, resource: &str) -> Result<Vec<(String, String)>> {
-    let schemata = fs::read_to_string(class.join("schemata"))?;
+    let schemata = read(class, "schemata")?;
     let line = schemata.lines().find_map(|line| line.trim().strip_prefix(&format!("{resource}:")));
     let pair = |pair: &str| {
         let (domain, value) = pair.split_once('=')?;

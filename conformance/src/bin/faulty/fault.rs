@@ -56,6 +56,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
         crate::answer::FAULTS,
         crate::trace::FAULTS,
         crate::systemd::FAULTS,
+        crate::rdt::FAULTS,
     ];
     std::iter::once(&NONE).chain(tables.into_iter().flatten().copied().flatten())
 }

@@ -13,6 +13,7 @@ mod crude;
 mod exec;
 mod fault;
 mod more;
+mod rdt;
 mod resource;
 mod systemd;
 mod trace;
