@@ -99,7 +99,7 @@ pub(crate) fn create(
     };
     // Nothing may fail after this message: init goes to its gate, or on to the workload.
     let go = if goal == Goal::Started { ToInit::Start } else { ToInit::Commit };
-    if let Err(error) = child.link.send(go) {
+    if let Err(error) = serve::tell(&child, &record, go) {
         return Err(undo.because(error));
     }
     undo.disarm();
@@ -213,7 +213,7 @@ fn build<'a>(
     undo.push(child.end());
     if let Some(maps) = &plan.namespaces.maps {
         mapping::write(stubbed.pid, maps, host.may_map()).at(|| "linux.uidMappings")?;
-        child.link.send(ToInit::Mapped)?;
+        serve::tell(&child, record, ToInit::Mapped)?;
     }
     let runs = stubbed.wait_for_program();
     drop(stubbed);

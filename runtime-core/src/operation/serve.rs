@@ -199,7 +199,7 @@ pub(crate) fn until_ready<'a>(
                 let (path, cancel) = (&bundle.path, child.link.cancel());
                 hook::run("prestart", &plan.hooks.prestart, &state, path, cancel)?;
                 hook::run("createRuntime", &plan.hooks.create_runtime, &state, path, cancel)?;
-                child.link.send(ToInit::Continue)?;
+                tell(child, record, ToInit::Continue)?;
             }
             (Some(ToCaller::Ready), _) => return Ok(()),
             (Some(ToCaller::Failed), _) => return Err(report::error(&message.body)),
@@ -209,6 +209,18 @@ pub(crate) fn until_ready<'a>(
             }
         }
     }
+}
+
+/// Says one thing to init; where init has ended meanwhile, the error is what it died of.
+pub(crate) fn tell(child: &Child, record: &Record, word: ToInit) -> Result<()> {
+    let Err(error) = child.link.send(word) else { return Ok(()) };
+    if error.errno() != Some(rustix::io::Errno::PIPE.raw_os_error()) {
+        return Err(error);
+    }
+    Err(match child.link.receive() {
+        Ok(Message { kind: Some(ToCaller::Failed), body, .. }) => report::error(&body),
+        _ => died(&child.pidfd, record),
+    })
 }
 
 /// The joiner has made a sibling, a child of the caller as itself is (CLONE_PARENT), and ends.
