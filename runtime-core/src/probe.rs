@@ -12,6 +12,7 @@ use crate::operation::CreateOptions;
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 const CGROUP2_MAGIC: u32 = 0x6367_7270;
 const CGROUP1_MAGIC: u32 = 0x0027_e0eb;
+const SELINUX_MAGIC: u32 = 0xf97c_ff8c;
 
 /// Probes the host.
 ///
@@ -39,7 +40,7 @@ pub(crate) fn host() -> Result<Host> {
         bounding,
         apparmor: fs::read("/sys/module/apparmor/parameters/enabled")
             .is_ok_and(|text| text.starts_with(b"Y")),
-        selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+        selinux: selinux(),
         systemd: None,
     })
 }
@@ -133,6 +134,16 @@ fn delegated(root: &Path) -> Option<String> {
             && access(directory.join("cgroup.procs"), Access::WRITE_OK).is_ok()
     };
     beside.into_iter().chain([own]).find(|path| may_write(path)).map(str::to_owned)
+}
+
+/// Whether labels mean something, as is_selinux_enabled(3) has it: a read-only selinuxfs is how a container is told that
+/// they are not its business, and without a policy the kernel takes every label and calls everything `kernel`.
+fn selinux() -> bool {
+    const ST_RDONLY: i64 = 1;
+    let writable = rustix::fs::statfs("/sys/fs/selinux")
+        .is_ok_and(|fs| fs.f_type as u32 == SELINUX_MAGIC && fs.f_flags & ST_RDONLY == 0);
+    let own = || fs::read_to_string("/proc/self/attr/current").unwrap_or_default();
+    writable && own().trim_end_matches(['\0', '\n']) != "kernel"
 }
 
 fn magic(path: &Path) -> Option<u32> {

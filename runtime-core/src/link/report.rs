@@ -90,6 +90,14 @@ fn list(step: Step) -> Option<&'static str> {
     })
 }
 
+/// The kernel says no more of a wrong SELinux context than EINVAL.
+fn is_unknown_context(failure: &FailureView<'_>, step: Step, detail: &str) -> bool {
+    matches!(step, Step::Mount | Step::Mask)
+        && failure.errno == libc::EINVAL
+        && (failure.call == c"fsetxattr(security.selinux)"
+            || failure.call == c"fsconfig(string)" && detail.contains("context="))
+}
+
 fn general(failure: &FailureView<'_>, step: Step, detail: &str) -> Error {
     let call = failure.call.to_string_lossy();
     let what = match (call.is_empty(), detail.is_empty()) {
@@ -106,6 +114,9 @@ fn general(failure: &FailureView<'_>, step: Step, detail: &str) -> Error {
     if step == Step::Mount && matches!(failure.errno, libc::ENOTDIR | libc::EISDIR) {
         error = error
             .context("a file and a directory cannot be mounted on each other (not a directory)");
+    }
+    if is_unknown_context(failure, step, detail) {
+        error = error.context("the SELinux policy does not know the context (linux.mountLabel)");
     }
     error = error.context(step.name());
     match list(step) {

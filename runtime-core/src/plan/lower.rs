@@ -32,7 +32,6 @@ pub(crate) fn lower(
     let spec = &bundle.spec;
     let linux = spec.linux().as_ref();
     let mut warnings = bundle.warnings.clone();
-    refuse_unimplemented(spec)?;
 
     let namespaces = namespace::lower::lower(spec)?;
     let (mut cgroup, more) = cgroup::lower(
@@ -49,7 +48,7 @@ pub(crate) fn lower(
         .map(|rdt| cgroup::rdt::lower(rdt, id.as_str()))
         .transpose()?;
     let (rootfs, trees, more) =
-        rootfs::lower::lower(spec, &root_inputs(bundle, host, options, &namespaces, &cgroup))?;
+        rootfs::lower::lower(spec, &root_inputs(bundle, host, options, &namespaces, &cgroup)?)?;
     warnings.extend(more);
     let id_mapped = id_mapped(&trees, &namespaces)?;
     let wanted = spec
@@ -196,15 +195,6 @@ fn id_mapped(trees: &[TreeSource], namespaces: &NamespacePlan) -> Result<Vec<IdM
         .collect()
 }
 
-/// What is asked for and would silently not be given is an error.
-fn refuse_unimplemented(spec: &Spec) -> Result<()> {
-    let label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_ref());
-    match label.filter(|label| !label.is_empty()) {
-        Some(_) => Err(Error::unsupported("linux.mountLabel", "not implemented yet")),
-        None => Ok(()),
-    }
-}
-
 /// What the root file system depends on in the other sections.
 fn root_inputs<'a>(
     bundle: &'a Bundle,
@@ -212,9 +202,9 @@ fn root_inputs<'a>(
     options: &CreateOptions,
     namespaces: &NamespacePlan,
     cgroup: &CgroupPlan,
-) -> rootfs::Inputs<'a> {
+) -> Result<rootfs::Inputs<'a>> {
     let wanted = &namespaces.wanted;
-    rootfs::Inputs {
+    Ok(rootfs::Inputs {
         bundle: &bundle.path,
         own_mounts: !wanted.is_inherited(Kind::Mount),
         user_namespace: !wanted.is_inherited(Kind::User),
@@ -230,7 +220,8 @@ fn root_inputs<'a>(
         },
         hierarchies: hierarchies(host),
         cgroup_root: &host.cgroup_root,
-    }
+        label: rootfs::MountLabel::lower(&bundle.spec, host.selinux)?,
+    })
 }
 
 /// The host's hierarchies, as the container mounts them.

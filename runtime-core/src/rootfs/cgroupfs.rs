@@ -37,10 +37,14 @@ pub(super) fn lower(
         let source = one_hierarchy(hierarchy, wanted, inputs, field, trees)?;
         return Ok(vec![new(destination.clone(), source)]);
     }
+    let mut options_of_tmpfs = vec![fs_option("mode", Some("755"), field)?];
+    if let Some(label) = &inputs.label {
+        options_of_tmpfs.extend(label.option("tmpfs", &[])?);
+    }
     let tmpfs = Filesystem {
         kind: text("tmpfs", field)?,
         source: text("tmpfs", field)?,
-        options: vec![fs_option("mode", Some("755"), field)?],
+        options: options_of_tmpfs,
         or_bind: None,
     };
     // Read-only once the directories are in it.

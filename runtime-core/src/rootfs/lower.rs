@@ -84,6 +84,11 @@ pub(crate) fn lower(
         links: if inputs.own_mounts && !own_dev { device::links()? } else { Vec::new() },
         late,
         masked: paths(linux.and_then(|linux| linux.masked_paths().as_ref()), "linux.maskedPaths")?,
+        mask_options: inputs
+            .label
+            .iter()
+            .flat_map(|label| label.option("tmpfs", &[]).transpose())
+            .collect::<Result<_>>()?,
         readonly: paths(
             linux.and_then(|linux| linux.readonly_paths().as_ref()),
             "linux.readonlyPaths",

@@ -5,6 +5,7 @@
 
 mod cgroupfs;
 mod device;
+mod label;
 mod layer;
 pub(crate) mod lower;
 mod mount;
@@ -16,6 +17,7 @@ use oci_spec::runtime::LinuxIdMapping;
 use serde::Serialize;
 use teu_wire::{InitPlan, MountSource};
 
+pub(crate) use label::MountLabel;
 pub use layer::LayeredRoot;
 
 /// A detached mount that the caller opens for init (open_tree(2)).
@@ -133,4 +135,6 @@ pub(crate) struct Inputs<'a> {
     pub hierarchies: Vec<Hierarchy>,
     /// Where they are mounted on the host.
     pub cgroup_root: &'a Path,
+    /// The SELinux context of its filesystems.
+    pub label: Option<MountLabel>,
 }

@@ -8,7 +8,7 @@ use oci_spec::runtime::{LinuxIdMapping, Mount as Wanted};
 use teu_wire::{Filesystem, FsOption, Mount, MountSource, OwnedText, Tree};
 
 use super::option::{self, ATIME, Effect, RDONLY};
-use super::{IdMap, Inputs, Purpose, TreeSource, cgroupfs, layer};
+use super::{IdMap, Inputs, Purpose, TreeSource, cgroupfs, label, layer};
 use crate::error::{Error, Result};
 
 /// Filesystems of which the kernel has one superblock for many mounts, and tmpfs, which has to be filled before:
@@ -75,10 +75,7 @@ impl Options {
                 Some(effect) => read.apply(effect),
                 None if word.is_empty() => (),
                 // One word may hold several, as in mount(8)'s -o.
-                None => read.data.extend(word.split(',').map(|word| match word.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                    None => (word.to_owned(), None),
-                })),
+                None => read.data.extend(label::split(word)),
             }
         }
         read
@@ -142,6 +139,9 @@ impl Options {
         }
         for flag in flags {
             options.push(fs_option(flag, None, field)?);
+        }
+        if let Some(label) = &inputs.label {
+            options.extend(label.option(kind, &self.data)?);
         }
         let source =
             wanted.source().as_ref().map_or(kind.into(), |source| source.to_string_lossy());
@@ -208,6 +208,7 @@ pub(super) fn lower(
         propagation: options.propagation.clone(),
         destination,
         source,
+        label: None,
     };
     if options.remount {
         return Ok(now(vec![new(destination, MountSource::Remount(()))]));
@@ -225,6 +226,8 @@ pub(super) fn lower(
     }
     let filesystem = options.filesystem(kind, wanted, inputs, &field)?;
     let mut mount = new(destination.clone(), MountSource::Filesystem(filesystem));
+    mount.label =
+        inputs.label.as_ref().and_then(|label| label.on_root(kind).transpose()).transpose()?;
     let mut late = Vec::new();
     if kind == "tmpfs" && options.read_only() {
         // It is empty when it is made: what else is mounted or made in it comes first.
@@ -357,6 +360,7 @@ pub(super) fn lower_root(wanted: &Wanted, inputs: &Inputs<'_>) -> Result<(Filesy
         no_symlinks: false,
         copy_up: false,
         needs_cgroup: false,
+        label: None,
     };
     Ok((filesystem, attributes))
 }

@@ -27,6 +27,8 @@ wire_struct! {
         late: Many<Mount>,
         /// linux.maskedPaths.
         masked: Many<Text>,
+        /// Options of the filesystem that covers masked directories, beside its own.
+        mask_options: Many<FsOption>,
         /// linux.readonlyPaths.
         readonly: Many<Text>,
         /// root.readonly.
@@ -87,6 +89,8 @@ wire_struct! {
         copy_up: bool,
         /// The cgroups must be joined and the cgroup namespace made before this mount sees them.
         needs_cgroup: bool,
+        /// The SELinux context of its root directory, where it takes none as an option.
+        label: Maybe<Text>,
     }
 }
 

@@ -35,7 +35,7 @@ pub fn mask(root: &Root, rootfs: &RootfsView<'_>) -> Result<()> {
                     let copy = clone(first.as_fd()).at(Step::Mask, c"open_tree", detail)?;
                     return attach(Step::Mask, copy.as_fd(), on.as_fd(), detail);
                 }
-                let first = make_empty()?;
+                let first = make_empty(rootfs)?;
                 attach(Step::Mask, first.as_fd(), on.as_fd(), detail)?;
                 empty = Some(first);
                 Ok(())
@@ -76,13 +76,21 @@ fn open_null() -> Result<OwnedFd> {
     Err(Fail::found(Step::Mask, c"not the null device of the host", b"/dev/null"))
 }
 
-fn make_empty() -> Result<OwnedFd> {
+fn make_empty(rootfs: &RootfsView<'_>) -> Result<OwnedFd> {
     let at = |call| move |errno: Errno| Fail::call(Step::Mask, call, errno, b"tmpfs");
     let context =
         rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(at(c"fsopen"))?;
     rustix::mount::fsconfig_set_string(&context, c"source", c"tmpfs").map_err(at(c"fsconfig"))?;
     rustix::mount::fsconfig_set_string(&context, c"size", c"0").map_err(at(c"fsconfig"))?;
     rustix::mount::fsconfig_set_string(&context, c"mode", c"555").map_err(at(c"fsconfig"))?;
+    for option in rootfs.mask_options {
+        let value = option.value.unwrap_or_default();
+        rustix::mount::fsconfig_set_string(&context, option.key, value).map_err(|errno| {
+            let mut fail = Fail::call(Step::Mask, c"fsconfig(string)", errno, b"tmpfs, ");
+            fail.detail.push(option.key.to_bytes()).push(b"=").push(value.to_bytes());
+            fail
+        })?;
+    }
     rustix::mount::fsconfig_create(&context).map_err(at(c"fsconfig"))?;
     rustix::mount::fsmount(
         &context,

@@ -1,6 +1,7 @@
 //! One mount of the plan.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use teu_wire::{FdsView, FilesystemView, MountSourceView, MountView, Step};
 
@@ -19,7 +20,9 @@ pub fn mount(root: &Root, mount: &MountView<'static>, fds: &FdsView<'_>) -> Resu
     let (tree, kind) = match mount.source {
         MountSourceView::Filesystem(wanted) => {
             let mode = mode_below(root, mount, &wanted)?;
-            (filesystem::make(STEP, &wanted, mode)?, Kind::Directory)
+            let tree = filesystem::make(STEP, &wanted, mode)?;
+            set_label(tree.as_fd(), mount)?;
+            (tree, Kind::Directory)
         }
         MountSourceView::Tree(wanted) => {
             let number = fds.trees.get(wanted.place as usize).unwrap_or(-1);
@@ -62,6 +65,22 @@ fn mode_below(
     let Some(below) = below else { return Ok(None) };
     let mode = rustix::fs::fstat(below).at(STEP, c"fstat", detail)?.st_mode;
     Ok(Some(mode & 0o7777))
+}
+
+/// The SELinux context of its root directory.
+fn set_label(tree: BorrowedFd<'_>, mount: &MountView<'_>) -> Result<()> {
+    let Some(label) = mount.label else { return Ok(()) };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(tree, c".", flags, Mode::empty()).at(
+        STEP,
+        c"openat",
+        mount.destination.to_bytes(),
+    )?;
+    rustix::fs::fsetxattr(&root, c"security.selinux", label.to_bytes(), XattrFlags::empty()).at(
+        STEP,
+        c"fsetxattr(security.selinux)",
+        label.to_bytes(),
+    )
 }
 
 /// Whether a mount has its attributes.

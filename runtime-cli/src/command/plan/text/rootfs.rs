@@ -1,7 +1,7 @@
 //! The root file system in words.
 
 use runtime_core::rootfs::TreeSource;
-use teu_wire::{Filesystem, Mount, MountSource, RootMount, Rootfs, Switch};
+use teu_wire::{Filesystem, FsOption, Mount, MountSource, RootMount, Rootfs, Switch};
 
 use super::{Page, words};
 
@@ -51,6 +51,9 @@ fn describe(mount: &Mount, trees: &[TreeSource]) -> String {
     if mount.copy_up {
         parts.push("with a copy of what is there".to_owned());
     }
+    if let Some(label) = &mount.label {
+        parts.push(format!("its root labelled {label}"));
+    }
     if mount.no_symlinks {
         parts.push("not through a symbolic link".to_owned());
     }
@@ -62,22 +65,22 @@ fn bind(path: &impl std::fmt::Display, recursive: bool) -> String {
 }
 
 fn filesystem(filesystem: &Filesystem) -> String {
-    let options: Vec<String> = filesystem
-        .options
-        .iter()
-        .map(|option| match &option.value {
-            Some(value) => format!("{}={value}", option.key),
-            None => option.key.to_string(),
-        })
-        .collect();
     let mut text = format!("mount {} {}", filesystem.kind, filesystem.source);
-    if !options.is_empty() {
-        text.push_str(&format!(" ({})", options.join(",")));
+    if !filesystem.options.is_empty() {
+        text.push_str(&format!(" ({})", options(&filesystem.options)));
     }
     if let Some(path) = &filesystem.or_bind {
         text.push_str(&format!(", or bind {path} where the host refuses"));
     }
     text
+}
+
+fn options(list: &[FsOption]) -> String {
+    let word = |option: &FsOption| match &option.value {
+        Some(value) => format!("{}={value}", option.key),
+        None => option.key.to_string(),
+    };
+    list.iter().map(word).collect::<Vec<_>>().join(",")
 }
 
 /// A path as the container sees it; the plan has them relative to the root.
@@ -129,5 +132,8 @@ pub(super) fn switch(page: &mut Page, root: &Rootfs) {
     }
     for path in &root.masked {
         page.line(format_args!("masked {}", absolute(path)));
+    }
+    if !root.masked.is_empty() && !root.mask_options.is_empty() {
+        page.detail(format_args!("directories by a tmpfs ({})", options(&root.mask_options)));
     }
 }
