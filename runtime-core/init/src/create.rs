@@ -66,7 +66,7 @@ fn create(
     namespace::become_root(plan.namespaces.become_root)?;
     namespace::unshare(&plan.namespaces)?;
     namespace::loopback(&plan.namespaces)?;
-    process::session_keyring(process)?;
+    process::session_keyring(process, process.selinux.is_some().then_some(&procfs))?;
 
     // While nobody is inside: the kernel takes no offsets later. The workload enters with its execve.
     namespace::time(offsets, &plan.namespaces)?;

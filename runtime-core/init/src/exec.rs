@@ -51,7 +51,7 @@ fn exec(
     enter(link, fds, plan)?;
     rustix::process::setsid().at(Step::Session, c"setsid", b"")?;
     namespace::become_root(plan.become_root)?;
-    process::session_keyring(process)?;
+    process::session_keyring(process, procfs.as_ref().filter(|_| process.selinux.is_some()))?;
     // Not before the clone: what the container's limit of processes counts is this one, and not its maker too.
     for tasks in fds.tasks {
         // "0" is this thread itself (see `create`).

@@ -133,7 +133,7 @@ impl Procfs {
             return Ok(None);
         }
         self.file(c"self/attr", OFlags::PATH | OFlags::DIRECTORY)
-            .at(Step::Label, c"open", b"/proc/self/attr")
+            .at(Step::SelinuxLabel, c"open", b"/proc/self/attr")
             .map(Some)
     }
 }

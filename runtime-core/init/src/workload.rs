@@ -25,7 +25,7 @@ pub struct Ready {
 pub fn prepare(process: &ProcessView<'static>, labels: Option<OwnedFd>) -> Result<Ready> {
     // It takes effect with execve, that of a startContainer hook too. Now, and then closed: what follows are paths of the container, some of them
     // its own choice, and no descriptor of the host may be left for them to lead to (CVE-2024-21626).
-    process::set_label(process, labels.as_ref().map(AsFd::as_fd))?;
+    process::label::set(process, labels.as_ref().map(AsFd::as_fd))?;
     drop(labels);
     process::stdio::reopen_null()?;
     limit::schedule(process)?;

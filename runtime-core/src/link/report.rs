@@ -84,18 +84,30 @@ fn list(step: Step) -> Option<&'static str> {
         Step::Mask => "linux.maskedPaths",
         Step::ReadOnly => "linux.readonlyPaths",
         Step::Rlimit => "process.rlimits",
+        Step::AppArmorProfile => "process.apparmorProfile",
+        Step::SelinuxLabel => "process.selinuxLabel",
         Step::CreateContainerHook => "hooks.createContainer",
         Step::StartContainerHook => "hooks.startContainer",
         _ => return None,
     })
 }
 
-/// The kernel says no more of a wrong SELinux context than EINVAL.
-fn is_unknown_context(failure: &FailureView<'_>, step: Step, detail: &str) -> bool {
-    matches!(step, Step::Mount | Step::Mask)
-        && failure.errno == libc::EINVAL
-        && (failure.call == c"fsetxattr(security.selinux)"
-            || failure.call == c"fsconfig(string)" && detail.contains("context="))
+/// What the kernel says by a number alone.
+fn hint(failure: &FailureView<'_>, step: Step, detail: &str) -> Option<&'static str> {
+    let is_context = failure.call == c"fsetxattr(security.selinux)"
+        || failure.call == c"fsconfig(string)" && detail.contains("context=");
+    match (step, failure.errno) {
+        // What Docker explains to its users as a file on a directory or the reverse.
+        (Step::Mount, libc::ENOTDIR | libc::EISDIR) => {
+            Some("a file and a directory cannot be mounted on each other (not a directory)")
+        }
+        (Step::Mount | Step::Mask, libc::EINVAL) if is_context => {
+            Some("the SELinux policy does not know the context (linux.mountLabel)")
+        }
+        (Step::AppArmorProfile, libc::ENOENT) => Some("no such profile is loaded"),
+        (Step::SelinuxLabel, libc::EINVAL) => Some("the policy does not know it"),
+        _ => None,
+    }
 }
 
 fn general(failure: &FailureView<'_>, step: Step, detail: &str) -> Error {
@@ -110,16 +122,12 @@ fn general(failure: &FailureView<'_>, step: Step, detail: &str) -> Error {
     } else {
         Error::os(what, Errno(failure.errno))
     };
-    // What Docker explains to its users as a file on a directory or the reverse.
-    if step == Step::Mount && matches!(failure.errno, libc::ENOTDIR | libc::EISDIR) {
-        error = error
-            .context("a file and a directory cannot be mounted on each other (not a directory)");
-    }
-    if is_unknown_context(failure, step, detail) {
-        error = error.context("the SELinux policy does not know the context (linux.mountLabel)");
+    if let Some(hint) = hint(failure, step, detail) {
+        error = error.context(hint);
     }
     error = error.context(step.name());
     match list(step) {
+        Some(label @ ("process.apparmorProfile" | "process.selinuxLabel")) => error.at(label),
         Some("linux.sysctl") => error.at("linux.sysctl"),
         Some("linux.devices") if failure.index == u32::MAX => error.at("default devices"),
         // init walks the namespaces in an order of its own.
@@ -164,6 +172,23 @@ mod tests {
             line(Step::Exec, 0, libc::ENOEXEC, "", "/bin/x"),
             "exec /bin/x: exec format error"
         );
+    }
+
+    #[test]
+    fn labels_are_told_by_field_and_file() {
+        let (exec, keys) =
+            ("`/proc/thread-self/attr/exec`, x", "`/proc/thread-self/attr/keycreate`, x");
+        for (step, errno, detail, words) in [
+            (Step::AppArmorProfile, libc::ENOENT, exec, "no such profile is loaded"),
+            (Step::SelinuxLabel, libc::EINVAL, keys, "the policy does not know it"),
+            (Step::SelinuxLabel, libc::EACCES, exec, "EACCES"),
+        ] {
+            let said = line(step, 0, errno, "write", detail);
+            assert!(said.starts_with("config.json: process."), "{said}");
+            assert!(said.contains(words) && said.contains(detail), "{said}");
+        }
+        let said = line(Step::Mount, 2, libc::EINVAL, "fsconfig(string)", "tmpfs, context=x");
+        assert!(said.contains("mounts[2]") && said.contains("linux.mountLabel"), "{said}");
     }
 
     #[test]

@@ -87,12 +87,7 @@ pub(crate) fn lower(
             bare_lines: inputs.bare_lines,
         }),
         seccomp: None,
-        apparmor: label(
-            wanted.apparmor_profile(),
-            host.apparmor,
-            "process.apparmorProfile",
-            "AppArmor",
-        )?,
+        apparmor: apparmor(wanted.apparmor_profile(), host)?,
         selinux: label(wanted.selinux_label(), host.selinux, "process.selinuxLabel", "SELinux")?,
         keyring: (!inputs.no_new_keyring)
             .then(|| text(&format!("_ses.{}", inputs.id), || "id".into()))
@@ -224,6 +219,14 @@ fn oom_score_adj(wanted: &Wanted) -> Result<Option<i32>> {
     }
 }
 
+/// Without AppArmor everything is unconfined.
+fn apparmor(wanted: &Option<String>, host: &Host) -> Result<Option<OwnedText>> {
+    if !host.apparmor && wanted.as_deref() == Some("unconfined") {
+        return Ok(None);
+    }
+    label(wanted, host.apparmor, "process.apparmorProfile", "AppArmor")
+}
+
 /// A label that cannot be applied is never left out in silence.
 fn label(
     wanted: &Option<String>,
@@ -306,6 +309,16 @@ mod tests {
         let absent = process(json!({})).unwrap();
         assert_eq!(absent, process(json!({"noNewPrivileges": false, "terminal": false})).unwrap());
         assert_eq!(absent.umask, 0o022);
+    }
+
+    #[test]
+    fn unconfined_needs_no_apparmor() {
+        let unconfined = process(json!({"apparmorProfile": "unconfined"})).unwrap();
+        assert_eq!(unconfined.apparmor, None);
+        assert_eq!(
+            process(json!({"apparmorProfile": "", "selinuxLabel": ""})).unwrap(),
+            unconfined
+        );
     }
 
     #[test]

@@ -126,8 +126,10 @@ steps! {
     Gate = "waiting to be started",
     /// An element of hooks.startContainer.
     StartContainerHook = "running a startContainer hook",
-    /// AppArmor or SELinux label.
-    Label = "setting the security label",
+    /// process.apparmorProfile.
+    AppArmorProfile = "setting the AppArmor profile",
+    /// process.selinuxLabel.
+    SelinuxLabel = "setting the SELinux label",
     /// no_new_privs.
     NoNewPrivileges = "setting no_new_privs",
     /// The seccomp filter.
