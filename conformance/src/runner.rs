@@ -16,7 +16,7 @@ use rustix::process::set_child_subreaper;
 use crate::args::{Format, RunOptions};
 use crate::case::{self, Case};
 use crate::harness::lab::{SYSTEMD, Target};
-use crate::harness::{Stop, bundle, cgroup, event, image, process, resctrl, systemd};
+use crate::harness::{Stop, apparmor, bundle, cgroup, event, image, process, resctrl, systemd};
 use crate::report::{Outcome, Report, Verdict};
 use crate::worker::{Findings, JOB, Job, RESULT};
 
@@ -133,6 +133,7 @@ fn one(surroundings: &Surroundings<'_>, number: usize, case: &'static Case) -> O
     cgroup::remove_named(&token);
     resctrl::remove_named(&format!("{token}-"));
     systemd::stop_named(&token);
+    apparmor::remove_named(&token);
     let configs = configs_in(&folder);
     // A folder that cannot be removed is removed with the folder of the run, or reported there.
     fs::remove_dir_all(&folder).unwrap_or_default();

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use crate::harness::{Lab, Result};
 
+mod apparmor;
 mod cgroup;
 mod cgroup_device;
 mod cgroup_limit;
@@ -63,6 +64,7 @@ mod seccomp;
 mod seccomp_argument;
 mod seccomp_listener;
 mod security;
+mod selinux;
 mod signal;
 mod surroundings;
 mod sysctl;
@@ -170,6 +172,8 @@ pub(crate) fn all() -> Vec<&'static Case> {
         seccomp_argument::CASES,
         systemd::CASES,
         systemd_failure::CASES,
+        apparmor::CASES,
+        selinux::CASES,
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,7 @@
 //!
 //! Owns how a case talks to the runtime and to the kernel; decides nothing about what is right.
 
+pub(crate) mod apparmor;
 pub(crate) mod bundle;
 pub(crate) mod call;
 pub(crate) mod cgroup;
@@ -12,6 +13,7 @@ pub(crate) mod lab;
 pub(crate) mod leak;
 pub(crate) mod process;
 pub(crate) mod resctrl;
+pub(crate) mod selinux;
 pub(crate) mod systemd;
 
 pub(crate) use bundle::Bundle;

@@ -25,6 +25,7 @@ probe write PATH [TEXT]     open for writing and write, print the errno or \"ok\
 probe cat PATH              print a file
 probe alloc BYTES           touch that much memory, print \"ok\"
 probe hold BYTES            touch that much memory, then sleep
+probe keyring-label         print the security label of the session keyring
 probe fork N                start N sleeping children, print how many there are
 probe notify TEXT...        send each to NOTIFY_SOCKET, print \"sent\"
 probe record FOLDER NAME    as a hook: append NAME to FOLDER/order, keep stdin and facts there
@@ -50,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
         ["cat", path] => action::cat(path),
         ["alloc", bytes] => action::alloc(bytes),
         ["hold", bytes] => action::hold(bytes),
+        ["keyring-label"] => raw::keyring_label(),
         ["fork", count] => action::fork(count),
         ["notify", texts @ ..] => action::notify(texts),
         ["record", folder, name] => action::record(folder, name, &facts::all(&[])),

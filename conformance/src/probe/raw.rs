@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::sys::foreign::int80;
-use crate::sys::number_call;
+use crate::sys::{number_call, session_keyring_label};
 
 /// Makes the system call of that number and prints its result, or `errno N`.
 pub(crate) fn number(number: &str) -> io::Result<()> {
@@ -13,6 +13,12 @@ pub(crate) fn number(number: &str) -> io::Result<()> {
 /// The same through the door of 32 bit programs, where numbers mean other calls.
 pub(crate) fn number_x86(number: &str) -> io::Result<()> {
     show(int80(number.parse().map_err(io::Error::other)?))
+}
+
+/// Prints the security label of the session keyring.
+pub(crate) fn keyring_label() -> io::Result<()> {
+    println!("{}", session_keyring_label()?);
+    Ok(())
 }
 
 fn show(result: io::Result<i64>) -> io::Result<()> {

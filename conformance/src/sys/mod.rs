@@ -21,6 +21,21 @@ pub(crate) fn number_call(number: i64, arguments: [i64; 6]) -> io::Result<i64> {
     Ok(result)
 }
 
+/// The security label of the session keyring (keyctl_get_security(3)).
+pub(crate) fn session_keyring_label() -> io::Result<String> {
+    const KEYCTL_GET_SECURITY: i64 = 17;
+    const KEY_SPEC_SESSION_KEYRING: i64 = -3;
+    let mut label = [0_u8; 1024];
+    let (key, size) = (KEY_SPEC_SESSION_KEYRING, label.len());
+    // SAFETY: the kernel writes at most `size` bytes to the buffer, which outlives the call.
+    let length = unsafe {
+        libc::syscall(libc::SYS_keyctl, KEYCTL_GET_SECURITY, key, label.as_mut_ptr(), size)
+    };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    let label = String::from_utf8_lossy(label.get(..length).unwrap_or_default());
+    Ok(label.trim_end_matches('\0').to_owned())
+}
+
 /// Marks every descriptor from `first` on as close-on-exec.
 pub(crate) fn close_on_exec_from(first: i64) -> io::Result<()> {
     let all = [first, i64::from(u32::MAX), libc::CLOSE_RANGE_CLOEXEC.into(), 0, 0, 0];
