@@ -18,6 +18,13 @@ pub(super) const CASES: &[Case] = &[
     Case::new("apparmor/user-namespace", "in a user namespace, too", PROFILE, user_namespace),
     Case::new("apparmor/enforced", "what the profile forbids is refused", PROFILE, enforced),
     Case::new("apparmor/exec", "further processes have the container's profile", MANUAL, inherited),
+    Case::new(
+        "apparmor/exec-file",
+        "so has what a file describes that says nothing of it",
+        MANUAL,
+        inherited_by_file,
+    )
+    .known("runc 1.1 leaves such a process unconfined"),
     Case::new("apparmor/exec-own", "--apparmor, or the file of exec, has another", MANUAL, own),
     Case::new("apparmor/unconfined", "unconfined is a profile, too", PROFILE, unconfined),
     Case::new("apparmor/unknown", "a profile that is not loaded is an error", PROFILE, unknown),
@@ -96,11 +103,17 @@ fn inherited(lab: &Lab) -> Result {
     let container = sleeper(lab, |config| set(config, &profile.name))?;
     let further = facts(lab, &container, &[])?;
     ensure_eq!(further["apparmor"], enforced_as(&profile).as_str(), "confinement of exec");
-    let silent = json!({ "args": ["/probe", "facts"], "cwd": "/", "user": { "uid": 0, "gid": 0 } });
-    let further = facts_of(lab, &container, &silent)?;
-    ensure_eq!(further["apparmor"], enforced_as(&profile).as_str(), "of exec with a file");
     let opened = exec(lab, &container, &[], &["/probe", "open", "/etc/passwd"]).run()?.ok()?;
     ensure_eq!(opened.stdout, "errno 13\n", "what is forbidden");
+    Ok(())
+}
+
+fn inherited_by_file(lab: &Lab) -> Result {
+    let profile = Profile::load(lab, "")?;
+    let container = sleeper(lab, |config| set(config, &profile.name))?;
+    let silent = json!({ "args": ["/probe", "facts"], "cwd": "/", "user": { "uid": 0, "gid": 0 } });
+    let further = facts_of(lab, &container, &silent)?;
+    ensure_eq!(further["apparmor"], enforced_as(&profile).as_str(), "confinement of exec");
     Ok(())
 }
 

@@ -70,6 +70,13 @@ pub(super) const CASES: &[Case] = &[
     )
     .known("runc 1.1 gives the mount both, which the kernel refuses"),
     Case::new(
+        "selinux/mount-context-type",
+        "the annotation run.oci.mount_context_type names the option that gives mountLabel",
+        "crun(1), Podman's --security-opt label=nested",
+        context_type,
+    )
+    .known("runc 1.1 does not know the annotation"),
+    Case::new(
         "selinux/mount-label-unknown",
         "a mountLabel that the policy does not know is an error",
         MOUNT,
@@ -235,7 +242,7 @@ fn exec_unknown(lab: &Lab) -> Result {
 /// The options of the filesystem that a process sees mounted there.
 fn data(pid: i32, target: &str) -> Result<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/mountinfo"))?;
-    let line = text.lines().filter(|line| line.split(' ').nth(4) == Some(target)).next_back();
+    let line = text.lines().rfind(|line| line.split(' ').nth(4) == Some(target));
     let data = line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned);
     data.ok_or_else(|| Stop::Fail(format!("nothing is mounted on {target}")))
 }
@@ -324,6 +331,17 @@ fn own_context(lab: &Lab) -> Result {
     })?;
     ensure_eq!(inside(container.pid()?, "/mnt")?, READ_ONLY, "label of the mount");
     ensure_mounts(&container)
+}
+
+fn context_type(lab: &Lab) -> Result {
+    let container = sleeper(lab, |config| {
+        labelled(config);
+        config["annotations"] = json!({ "run.oci.mount_context_type": "rootcontext" });
+    })?;
+    let data = data(container.pid()?, "/dev/shm")?;
+    ensure!(data.contains("rootcontext=") && data.contains(FILE), "/dev/shm: {data}");
+    ensure_eq!(inside(container.pid()?, "/dev/shm")?, FILE, "label of /dev/shm");
+    Ok(())
 }
 
 fn unknown_mount_label(lab: &Lab) -> Result {

@@ -165,8 +165,9 @@ fn plan(
     Ok((Planned { cpus, exec }, warnings))
 }
 
-/// The process with what holds for all of the container's where it says nothing of its own, as runc has it: labels,
-/// capabilities, limits, the OOM score adjustment, and the CPUs.
+/// The process with what holds for all of the container's where it says nothing of its own, as runc has it:
+/// capabilities, limits, the OOM score adjustment, the CPUs, and labels, of which runc leaves the AppArmor profile out:
+/// whoever forgets it in the file of `--process` would have a process that is unconfined.
 fn confined(process: &Process, first: Option<&Process>) -> Process {
     let mut process = process.clone();
     let Some(first) = first else { return process };

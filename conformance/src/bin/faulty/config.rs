@@ -134,6 +134,33 @@ const PROCESS: &[Fault] = &[
             }
         },
     ),
+    of(
+        "apparmor-profile",
+        "apparmorProfile is ignored",
+        &[
+            "apparmor/run",
+            "apparmor/user-namespace",
+            "apparmor/enforced",
+            "apparmor/exec",
+            "apparmor/unknown",
+            "apparmor/confined-runtime",
+            "apparmor/absent",
+        ],
+        |c| without(c, "/process/apparmorProfile"),
+    ),
+    of(
+        "selinux-label",
+        "selinuxLabel is ignored",
+        &[
+            "selinux/run",
+            "selinux/enforced",
+            "selinux/keyring",
+            "selinux/exec",
+            "selinux/unknown",
+            "selinux/absent",
+        ],
+        |c| without(c, "/process/selinuxLabel"),
+    ),
     of("rlimits", "rlimits are ignored", &["process/rlimits"], |c| without(c, "/process/rlimits")),
     of("user", "process.user.uid is ignored", &["process/user"], |c| {
         c["process"]["user"]["uid"] = 0.into()
@@ -244,6 +271,20 @@ const FILES: &[Fault] = &[
             list.reverse();
         }
     }),
+    of(
+        "mount-label",
+        "mountLabel is ignored",
+        &[
+            "selinux/mount-label",
+            "selinux/mount-label-masks",
+            "selinux/mount-label-user",
+            "selinux/mount-context-own",
+            "selinux/mount-context-type",
+            "selinux/mount-label-unknown",
+            "selinux/absent-mount-label",
+        ],
+        |c| without(c, "/linux/mountLabel"),
+    ),
     of("propagation", "rootfsPropagation is ignored", &["propagation/rootfs"], |c| {
         without(c, "/linux/rootfsPropagation");
     }),

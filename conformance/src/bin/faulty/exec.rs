@@ -53,6 +53,27 @@ fn without_flag(call: &mut Call, flag: &str) -> Result<()> {
 
 /// The faults of this kind.
 pub(crate) const FAULTS: &[&[Fault]] = &[&[
+    of(
+        "exec-apparmor",
+        "--apparmor of exec is ignored",
+        &["apparmor/exec-own", "apparmor/unconfined", "apparmor/exec-unknown", "apparmor/absent"],
+        |call| without_flag(call, "--apparmor"),
+    ),
+    of(
+        "exec-process-label",
+        "--process-label of exec is ignored",
+        &["selinux/exec-own", "selinux/exec-unknown", "selinux/absent"],
+        |call| without_flag(call, "--process-label"),
+    ),
+    file(
+        "exec-file-labels",
+        "the labels of exec's file are ignored",
+        &["apparmor/exec-own", "selinux/exec-own"],
+        |process| {
+            without(process, "apparmorProfile");
+            without(process, "selinuxLabel");
+        },
+    ),
     file("exec-umask", "the umask of exec's file is ignored", &["exec/umask"], |process| {
         process["user"].as_object_mut().map(|user| user.remove("umask"));
     }),

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use teu_wire::{ProcessView, Step};
 
-use crate::fail::{At, Fail, Result, Words};
+use crate::fail::{Fail, Result, Words};
 use crate::procfs::Procfs;
 
 /// Sets the label that execve is to give, through the directory opened while procfs could be trusted.
