@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::exec::{exec, facts, facts_of, sleeper};
+use super::user_namespace;
 use crate::harness::apparmor::{Profile, confinement, is_enabled};
 use crate::harness::container::PATIENCE;
 use crate::harness::{Lab, Result, Stop, ensure, ensure_eq, event, lacks, process};
@@ -15,7 +16,7 @@ const UNKNOWN: &str = "no-such-profile-of-the-conformance-suite";
 
 pub(super) const CASES: &[Case] = &[
     Case::new("apparmor/run", "the workload is confined by the profile", PROFILE, run),
-    Case::new("apparmor/user-namespace", "in a user namespace, too", PROFILE, user_namespace),
+    Case::new("apparmor/user-namespace", "in a user namespace, too", PROFILE, in_user_namespace),
     Case::new("apparmor/enforced", "what the profile forbids is refused", PROFILE, enforced),
     Case::new("apparmor/exec", "further processes have the container's profile", MANUAL, inherited),
     Case::new(
@@ -64,17 +65,14 @@ fn run(lab: &Lab) -> Result {
     Ok(())
 }
 
-fn user_namespace(lab: &Lab) -> Result {
+fn in_user_namespace(lab: &Lab) -> Result {
     let profile = Profile::load(lab, "")?;
-    let container = sleeper(lab, |config| {
+    let bundle = user_namespace::bundle(lab, |config| {
         set(config, &profile.name);
-        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
-            list.push(json!({ "type": "user" }));
-        }
-        let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 1000 }]);
-        config["linux"]["uidMappings"] = map.clone();
-        config["linux"]["gidMappings"] = map;
+        config["process"]["args"] = json!(["/probe", "sleep"]);
     })?;
+    let container = lab.container(bundle);
+    container.up_ready()?;
     ensure_eq!(confinement(container.pid()?)?, enforced_as(&profile), "confinement of init");
     let further = facts(lab, &container, &[])?;
     ensure_eq!(further["apparmor"], enforced_as(&profile).as_str(), "confinement of exec");

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::rootfs::add;
+use super::user_namespace::{make_walkable, mapped};
 use crate::harness::container::PATIENCE;
 use crate::harness::selinux::{is_enabled, label, needs, needs_enforcing, of_file, of_process};
 use crate::harness::{
@@ -295,15 +296,14 @@ fn masks(lab: &Lab) -> Result {
 }
 
 fn mounts_in_user_namespace(lab: &Lab) -> Result {
-    let container = sleeper(lab, |config| {
+    let bundle = bundle(lab, |config| {
         labelled(config);
-        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
-            list.push(json!({ "type": "user" }));
-        }
-        let map = json!([{ "containerID": 0, "hostID": 0, "size": 1000 }]);
-        config["linux"]["uidMappings"] = map.clone();
-        config["linux"]["gidMappings"] = map;
+        mapped(config);
     })?;
+    make_walkable(&bundle)?;
+    let said = bundle.rootfs().join("out/init");
+    fs::set_permissions(said, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+    let container = up(lab, bundle)?;
     ensure_eq!(of_process(container.pid()?)?, PROCESS, "label of init");
     ensure_mounts(&container)
 }

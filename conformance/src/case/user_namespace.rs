@@ -40,6 +40,8 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new("user/join", "the user namespace of another container, a new pid", KERNEL, join)
         .known("runc 1.1 asks for a map although the joined namespace has its own"),
+    Case::new("user/mqueue", "/dev/mqueue belongs to the container's root", KERNEL, mqueue)
+        .known("runc 1.1 makes the IPC namespace while its group is still the host's"),
     Case::new("user/no-mapping", "a new user namespace needs a map", MAPPINGS, |lab| {
         refused(lab, |config| add(config, json!({ "type": "user" })))
     }),
@@ -63,7 +65,7 @@ pub(super) const CASES: &[Case] = &[
 const BASE: u32 = 100_000;
 
 /// A new user namespace whose root is user 100000 of the host.
-fn mapped(config: &mut Value) {
+pub(super) fn mapped(config: &mut Value) {
     add(config, json!({ "type": "user" }));
     let ids = json!([{ "containerID": 0, "hostID": BASE, "size": 65536 }]);
     config["linux"]["uidMappings"] = ids.clone();
@@ -75,13 +77,17 @@ pub(super) fn bundle(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Bundle>
         mapped(config);
         edit(config);
     })?;
-    // The mapped root has to be able to walk to its root file system. The folder above the case's
-    // is the suite's own temporary folder.
-    let folders = bundle.folder.ancestors().take(3);
-    for folder in folders {
+    make_walkable(&bundle)?;
+    Ok(bundle)
+}
+
+/// The mapped root has to be able to walk to its root file system. The folder above the case's is the suite's own
+/// temporary folder.
+pub(super) fn make_walkable(bundle: &Bundle) -> Result {
+    for folder in bundle.folder.ancestors().take(3) {
         fs::set_permissions(folder, Permissions::from_mode(0o711))?;
     }
-    Ok(bundle)
+    Ok(())
 }
 
 fn facts(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<Value> {
@@ -176,6 +182,14 @@ fn proc_and_sys(lab: &Lab) -> Result {
     for want in [("/proc", "proc"), ("/sys", "sysfs"), ("/dev/mqueue", "mqueue")] {
         ensure!(mounts.contains(&want), "{want:?} is not mounted: {mounts:?}");
     }
+    Ok(())
+}
+
+/// The kernel makes that filesystem together with the IPC namespace, for whoever makes that.
+fn mqueue(lab: &Lab) -> Result {
+    let owner = json!(["/bin/busybox", "stat", "-c", "%u:%g %a", "/dev/mqueue"]);
+    let container = lab.container(bundle(lab, |config| config["process"]["args"] = owner)?);
+    ensure_eq!(container.run()?.ok()?.stdout, "0:0 1777\n", "owner and mode");
     Ok(())
 }
 

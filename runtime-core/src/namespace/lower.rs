@@ -106,6 +106,11 @@ pub(crate) fn lower(spec: &Spec) -> Result<NamespacePlan> {
             (Kind::Time, Source::New) => (),
             // Its root is the cgroup of the process that makes it: made when the cgroups are joined.
             (Kind::Cgroup, Source::New) => plan.init.cgroup = true,
+            // The kernel makes the mqueue filesystem with it, for the user that makes it: the root of the container,
+            // who owns /dev/mqueue then and may label it, and not that of the host, who is nobody there.
+            (Kind::Ipc, Source::New) if user_new || user_joined => {
+                plan.init.unshare |= kind.flag();
+            }
             (_, Source::New) if two_clones => second |= u64::from(kind.flag()),
             // It must be owned by the user namespace that init enters first.
             (_, Source::New) if user_joined => plan.init.unshare |= kind.flag(),
@@ -304,12 +309,14 @@ mod tests {
     #[test]
     fn a_new_user_namespace_has_others_joined_before_the_clone() {
         let plan = plan(
-            json!([{"type": "user"}, {"type": "network", "path": "/run/netns/x"}, {"type": "mount"}]),
+            json!([{"type": "user"}, {"type": "network", "path": "/run/netns/x"}, {"type": "mount"},
+                   {"type": "ipc"}]),
             maps(),
         )
         .unwrap();
         assert_eq!(plan.around_clone, [Kind::Network]);
         assert_eq!(plan.at_clone, flags(&[Kind::User, Kind::Mount]));
+        assert_eq!(plan.init.unshare, flags(&[Kind::Ipc]), "by the root of the container");
     }
 
     #[test]
