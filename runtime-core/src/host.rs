@@ -94,6 +94,12 @@ impl Host {
         self.can(SETUID) && self.can(SETGID)
     }
 
+    /// Whether the caller may raise hard limits and lower OOM scores, which root of a user namespace may not.
+    pub fn may_raise(&self) -> bool {
+        const SYS_RESOURCE: u8 = 24;
+        self.is_root() && self.can(SYS_RESOURCE)
+    }
+
     /// Whether the caller may take mounts of its namespace for others (open_tree(2), OPEN_TREE_CLONE).
     pub fn may_open_trees(&self) -> bool {
         const SYS_ADMIN: u8 = 21;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::namespace::{add, file, link, replace, without};
-use crate::harness::{Bundle, Lab, Result, ensure, ensure_eq};
+use crate::harness::{Bundle, Lab, Result, ensure, ensure_eq, lacks, process};
 
 const MAPPINGS: &str = "OCI runtime-spec config-linux.md#user-namespace-mappings";
 const KERNEL: &str = "user_namespaces(7)";
@@ -42,6 +42,18 @@ pub(super) const CASES: &[Case] = &[
         .known("runc 1.1 asks for a map although the joined namespace has its own"),
     Case::new("user/mqueue", "/dev/mqueue belongs to the container's root", KERNEL, mqueue)
         .known("runc 1.1 makes the IPC namespace while its group is still the host's"),
+    Case::new(
+        "user/rlimits",
+        "hard limits above the runtime's own, of the container and of exec",
+        "OCI runtime-spec config.md#posix-process rlimits; getrlimit(2)",
+        rlimits,
+    ),
+    Case::new(
+        "user/oom-score-adj",
+        "a lower OOM score than the runtime's",
+        "OCI runtime-spec config.md#linux-process oomScoreAdj; proc_pid_oom_score_adj(5)",
+        oom_score_adj,
+    ),
     Case::new("user/no-mapping", "a new user namespace needs a map", MAPPINGS, |lab| {
         refused(lab, |config| add(config, json!({ "type": "user" })))
     }),
@@ -190,6 +202,47 @@ fn mqueue(lab: &Lab) -> Result {
     let owner = json!(["/bin/busybox", "stat", "-c", "%u:%g %a", "/dev/mqueue"]);
     let container = lab.container(bundle(lab, |config| config["process"]["args"] = owner)?);
     ensure_eq!(container.run()?.ok()?.stdout, "0:0 1777\n", "owner and mode");
+    Ok(())
+}
+
+/// What root of a user namespace may not do, and the host's root may.
+fn needs_sys_resource() -> Result {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let effective = process::status_field(own, "CapEff")?;
+    let effective = u64::from_str_radix(&effective, 16).unwrap_or(0);
+    if effective >> 24 & 1 == 1 { Ok(()) } else { lacks("CAP_SYS_RESOURCE") }
+}
+
+fn rlimits(lab: &Lab) -> Result {
+    needs_sys_resource()?;
+    let lower = ["/bin/sh", "-c", "ulimit -n 300; exec \"$@\"", "sh"];
+    let container = lab.container(bundle(lab, |config| {
+        config["process"]["args"] = json!(["/probe", "sleep"]);
+        config["process"]["rlimits"] =
+            json!([{ "type": "RLIMIT_NOFILE", "soft": 1234, "hard": 2345 }]);
+    })?);
+    let done = container.launch("create", &[]).wrap(lower).run()?.ok()?;
+    container.adopt_if(done)?;
+    container.start()?;
+    container.wait_output("ready")?;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", container.pid()?))?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default();
+    let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+    ensure_eq!(numbers, ["1234", "2345"], "limits of init");
+    let words = ["exec", &container.id, "/probe", "facts"];
+    let further = lab.call(words).wrap(lower).run()?.ok()?.json()?;
+    let want = json!({ "soft": 1234, "hard": 2345 });
+    ensure_eq!(further["rlimits"]["RLIMIT_NOFILE"], want, "limits of exec");
+    Ok(())
+}
+
+fn oom_score_adj(lab: &Lab) -> Result {
+    needs_sys_resource()?;
+    for value in [-500, 500] {
+        let facts = facts(lab, |config| config["process"]["oomScoreAdj"] = value.into())?;
+        ensure_eq!(facts["oomScoreAdj"], value.to_string().as_str(), "oom_score_adj");
+    }
+    ensure_eq!(fs::read_to_string("/proc/self/oom_score_adj")?, "0\n", "that of the suite");
     Ok(())
 }
 

@@ -58,6 +58,7 @@ fn create(
     let procfs = Procfs::open()?;
     // Before a user namespace is entered: from then on /proc/self belongs to the host's root.
     procfs.set_oom_score_adj(process)?;
+    process::limit::raise(process, plan.namespaces.join.into_iter().fold(0, |all, one| all | one));
     let offsets = namespace::open_time_offsets(&procfs, &plan.namespaces)?;
 
     // The user namespace comes first in the list: it gives the right to enter or make the others.

@@ -48,6 +48,7 @@ fn exec(
     let labelled = process.apparmor.is_some() || process.selinux.is_some();
     let procfs = labelled.then_some(procfs);
 
+    process::limit::raise(process, plan.namespaces);
     enter(link, fds, plan)?;
     rustix::process::setsid().at(Step::Session, c"setsid", b"")?;
     namespace::become_root(plan.become_root)?;

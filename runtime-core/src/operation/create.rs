@@ -28,7 +28,7 @@ use crate::store::record::{Process, Record};
 use crate::store::{Entry, Store, gate, status};
 use crate::sys::process::KeepDumpable;
 use crate::undo::Undo;
-use crate::{cgroup, plan, probe, tree};
+use crate::{cgroup, plan, probe, process, tree};
 
 /// Whether init waits at the gate or starts at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,6 +219,10 @@ fn build<'a>(
     drop(stubbed);
     drop(dumpable);
     runs?;
+    // Not before it runs its program: the OOM score is one for all that share memory.
+    if plan.namespaces.maps.is_some() && host.may_raise() {
+        process::raise::raise(child.pid, &plan.init.process)?;
+    }
 
     let serve = || serve::until_ready(&mut child, plan, bundle, record, undo);
     tracing::debug_span!("init").in_scope(serve)?;

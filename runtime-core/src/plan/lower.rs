@@ -62,7 +62,9 @@ pub(crate) fn lower(
         preserve_fds: options.preserve_fds,
         console: options.console.as_ref(),
     };
-    let process = lower_process(wanted, spec, host, &handed, &namespaces, &mut warnings)?;
+    let mut process = lower_process(wanted, spec, host, &handed, &namespaces, &mut warnings)?;
+    // From outside it is set for whoever is in a new user namespace from birth.
+    process.oom_score_may_stay |= namespaces.maps.is_some() && host.may_raise();
     let hooks = caller_hooks(spec);
     let sysctls = crate::spec::lower_sysctls(spec)?
         .iter()

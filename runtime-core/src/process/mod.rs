@@ -1,7 +1,9 @@
-//! The workload: what it runs, as whom, with which rights and limits. Only decided here; init does it.
+//! The workload: what it runs, as whom, with which rights and limits. Only decided here; init does it, but for
+//! what only the host's root may ([`raise`]).
 
 pub(crate) mod capability;
 pub(crate) mod lower;
+pub(crate) mod raise;
 pub(crate) mod schedule;
 pub mod seccomp;
 mod seccomp_cache;

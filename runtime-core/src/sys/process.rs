@@ -21,6 +21,23 @@ pub(crate) fn set_affinity(cpus: &[u64]) -> Result<(), crate::error::Errno> {
     if result < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
 }
 
+/// Raises a hard limit of a process; one that is as high already stays (prlimit(2)).
+pub(crate) fn raise_limit(pid: i32, resource: u32, hard: u64) -> Result<(), crate::error::Errno> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one struct, which outlives the call.
+    let got = unsafe { libc::prlimit64(pid, resource, std::ptr::null(), &raw mut limit) };
+    if got < 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    if limit.rlim_max >= hard {
+        return Ok(());
+    }
+    limit.rlim_max = hard;
+    // SAFETY: the kernel reads one struct.
+    let set = unsafe { libc::prlimit64(pid, resource, &raw const limit, std::ptr::null_mut()) };
+    if set < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(()) }
+}
+
 /// pidfd_send_signal(2) with any number, real-time ones too.
 pub(crate) fn signal(
     pidfd: std::os::fd::BorrowedFd<'_>,

@@ -14,6 +14,17 @@ pub fn set(rlimit: &RlimitView<'_>) -> Result<()> {
     call::set_rlimit(rlimit.resource, rlimit.soft, rlimit.hard).at(Step::Rlimit, c"prlimit", b"")
 }
 
+/// Raises the hard limits as far as the workload is to have them, before a user namespace is entered, whose root may
+/// not. Who may not now, either, hears of it when the limits are set.
+pub fn raise(process: &ProcessView<'_>, namespaces: u32) {
+    const CLONE_NEWUSER: u32 = 0x1000_0000;
+    if namespaces & CLONE_NEWUSER != 0 {
+        for limit in process.rlimits {
+            let _raised = call::raise_rlimit(limit.resource, limit.hard);
+        }
+    }
+}
+
 /// Sets how the kernel schedules the workload and its I/O, where its memory comes from, and its personality.
 ///
 /// # Errors

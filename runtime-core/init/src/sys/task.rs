@@ -190,6 +190,15 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
         .map(drop)
 }
 
+/// Raises a hard limit of this process; one that is as high already stays.
+pub fn raise_rlimit(resource: u32, hard: u64) -> Result<()> {
+    let mut limit = [0_u64; 2];
+    // SAFETY: the kernel writes one struct rlimit64.
+    unsafe { syscall(PRLIMIT64, [0, resource as usize, 0, limit.as_mut_ptr() as usize, 0, 0]) }?;
+    let [soft, was] = limit;
+    if was >= hard { Ok(()) } else { set_rlimit(resource, soft, hard) }
+}
+
 /// struct sched_attr (sched_setattr(2)).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
