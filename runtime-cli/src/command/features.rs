@@ -84,7 +84,7 @@ fn features() -> serde_json::Value {
         "annotations": annotations(),
         // With a full stop at its end: all that begin so. With the systemd driver some of them set properties of
         // the unit, and others are refused.
-        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property."],
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "run.oci.mount_context_type"],
     })
 }
 
