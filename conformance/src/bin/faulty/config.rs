@@ -134,34 +134,9 @@ const PROCESS: &[Fault] = &[
             }
         },
     ),
-    of(
-        "apparmor-profile",
-        "apparmorProfile is ignored",
-        &[
-            "apparmor/run",
-            "apparmor/user-namespace",
-            "apparmor/enforced",
-            "apparmor/exec",
-            "apparmor/unknown",
-            "apparmor/confined-runtime",
-            "apparmor/absent",
-        ],
-        |c| without(c, "/process/apparmorProfile"),
-    ),
-    of(
-        "selinux-label",
-        "selinuxLabel is ignored",
-        &[
-            "selinux/run",
-            "selinux/enforced",
-            "selinux/keyring",
-            "selinux/exec",
-            "selinux/unknown",
-            "selinux/absent",
-        ],
-        |c| without(c, "/process/selinuxLabel"),
-    ),
-    of("rlimits", "rlimits are ignored", &["process/rlimits"], |c| without(c, "/process/rlimits")),
+    of("rlimits", "rlimits are ignored", &["process/rlimits", "user/rlimits"], |c| {
+        without(c, "/process/rlimits")
+    }),
     of("user", "process.user.uid is ignored", &["process/user"], |c| {
         c["process"]["user"]["uid"] = 0.into()
     }),
@@ -169,9 +144,14 @@ const PROCESS: &[Fault] = &[
         without(c, "/process/user/additionalGids");
     }),
     of("umask", "user.umask is ignored", &["process/umask"], |c| without(c, "/process/user/umask")),
-    of("oom-score", "oomScoreAdj is ignored", &["process/oom-score-adj"], |c| {
-        without(c, "/process/oomScoreAdj");
-    }),
+    of(
+        "oom-score",
+        "oomScoreAdj is ignored",
+        &["process/oom-score-adj", "user/oom-score-adj"],
+        |c| {
+            without(c, "/process/oomScoreAdj");
+        },
+    ),
     of("cwd", "process.cwd is ignored", &["process/cwd"], |c| c["process"]["cwd"] = "/".into()),
     of("environment", "the last of process.env is lost", &["process/env-order"], |c| {
         if let Some(list) = c["process"]["env"].as_array_mut() {
@@ -271,20 +251,6 @@ const FILES: &[Fault] = &[
             list.reverse();
         }
     }),
-    of(
-        "mount-label",
-        "mountLabel is ignored",
-        &[
-            "selinux/mount-label",
-            "selinux/mount-label-masks",
-            "selinux/mount-label-user",
-            "selinux/mount-context-own",
-            "selinux/mount-context-type",
-            "selinux/mount-label-unknown",
-            "selinux/absent-mount-label",
-        ],
-        |c| without(c, "/linux/mountLabel"),
-    ),
     of("propagation", "rootfsPropagation is ignored", &["propagation/rootfs"], |c| {
         without(c, "/linux/rootfsPropagation");
     }),
