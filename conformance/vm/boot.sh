@@ -22,7 +22,10 @@ boot() {
     printf '%s\0' "$@" >"$control/shared/command"
     touch "$control/shared"/{out,err,status}
     [ "$profile" = minimal ] || words+=" systemd.unit=job.service systemd.show_status=no"
-    [ -z "$selinux" ] || words+=" security=selinux selinux=1 enforcing=0"
+    case "$module" in
+    apparmor) words+=" security=apparmor apparmor=1" ;;
+    selinux) words+=" security=selinux selinux=1 enforcing=0" ;;
+    esac
 
     # In a pid namespace, so that nothing of the machine is left however it ends.
     unshare --pid --fork --kill-child timeout --signal KILL "$deadline" \

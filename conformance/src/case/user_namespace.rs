@@ -215,24 +215,25 @@ fn needs_sys_resource() -> Result {
 
 fn rlimits(lab: &Lab) -> Result {
     needs_sys_resource()?;
-    let lower = ["/bin/sh", "-c", "ulimit -n 300; exec \"$@\"", "sh"];
+    let lower = ["/bin/sh", "-c", "ulimit -l 64; exec \"$@\"", "sh"];
     let container = lab.container(bundle(lab, |config| {
         config["process"]["args"] = json!(["/probe", "sleep"]);
         config["process"]["rlimits"] =
-            json!([{ "type": "RLIMIT_NOFILE", "soft": 1234, "hard": 2345 }]);
+            json!([{ "type": "RLIMIT_MEMLOCK", "soft": 131_072, "hard": 262_144 }]);
     })?);
     let done = container.launch("create", &[]).wrap(lower).run()?.ok()?;
     container.adopt_if(done)?;
     container.start()?;
     container.wait_output("ready")?;
     let limits = fs::read_to_string(format!("/proc/{}/limits", container.pid()?))?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default();
+    let line =
+        limits.lines().find(|line| line.starts_with("Max locked memory")).unwrap_or_default();
     let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
-    ensure_eq!(numbers, ["1234", "2345"], "limits of init");
+    ensure_eq!(numbers, ["131072", "262144"], "limits of init");
     let words = ["exec", &container.id, "/probe", "facts"];
     let further = lab.call(words).wrap(lower).run()?.ok()?.json()?;
-    let want = json!({ "soft": 1234, "hard": 2345 });
-    ensure_eq!(further["rlimits"]["RLIMIT_NOFILE"], want, "limits of exec");
+    let want = json!({ "soft": 131_072, "hard": 262_144 });
+    ensure_eq!(further["rlimits"]["RLIMIT_MEMLOCK"], want, "limits of exec");
     Ok(())
 }
 
