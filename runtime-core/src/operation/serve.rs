@@ -243,7 +243,16 @@ pub(crate) fn pid_of(pidfd: &OwnedFd) -> Result<i32> {
 
 /// Init is gone without a word: its wait status, or the OOM killer's count, says why.
 fn died(pidfd: &OwnedFd, record: &Record) -> Error {
-    oom_killed(&record.cgroup).unwrap_or_else(|| ended("container init", pidfd))
+    oom_killed(&record.cgroup).unwrap_or_else(|| {
+        let (error, killed) = ended("container init", pidfd);
+        // systemd removes the cgroup with its last process, and with it the count of what the OOM killer ended.
+        if killed && record.cgroup.has_unit() {
+            let maybe =
+                "perhaps by the OOM killer (memory limit too low?): systemd has removed its cgroup";
+            return Error::new(error.kind(), format!("{error}, {maybe}"));
+        }
+        error
+    })
 }
 
 /// The error of a container whose init, its only process yet, the OOM killer has ended; none where it has not.
@@ -266,8 +275,7 @@ fn memory_of(cgroup: &CgroupRecord) -> String {
 
 /// The error of a further process that ended before it was the workload.
 fn process_died(pidfd: &OwnedFd, cgroup: &CgroupRecord) -> Error {
-    let killed = was_killed(pidfd);
-    let error = ended("the process", pidfd);
+    let (error, killed) = ended("the process", pidfd);
     match cgroup.oom_kills() {
         // Which of its processes were ended the kernel does not tell.
         Some(kills @ 1..) if killed => Error::new(
@@ -281,13 +289,16 @@ fn process_died(pidfd: &OwnedFd, cgroup: &CgroupRecord) -> Error {
     }
 }
 
-fn ended(who: &str, pidfd: &OwnedFd) -> Error {
-    let how = match reap(pidfd) {
+/// The error of a process that ended without a word, and whether SIGKILL ended it.
+fn ended(who: &str, pidfd: &OwnedFd) -> (Error, bool) {
+    let exit = reap(pidfd);
+    let killed = matches!(exit, Ok(Some(Exit::Signal(libc::SIGKILL))));
+    let how = match exit {
         Ok(Some(Exit::Code(code))) => format!("exited with status {code}"),
         Ok(Some(Exit::Signal(signal))) => format!("was killed by signal {signal}"),
         Ok(None) | Err(_) => "is gone".to_owned(),
     };
-    Error::new(ErrorKind::InitDied, format!("{who} {how} without a report"))
+    (Error::new(ErrorKind::InitDied, format!("{who} {how} without a report")), killed)
 }
 
 /// Serves init from its start until it is the workload: then execve has closed its end.
