@@ -125,7 +125,7 @@ pub(super) fn recorded(folder: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn part(folder: &Path, name: &str, kind: &str) -> Result<Value> {
+pub(super) fn part(folder: &Path, name: &str, kind: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&fs::read(folder.join(format!("{name}.{kind}")))?)?)
 }
 
@@ -217,23 +217,30 @@ fn state_of_container_hooks(lab: &Lab) -> Result {
 }
 
 fn namespaces(lab: &Lab) -> Result {
-    let Hooked { bundle, folder } = hooked(lab, &["/probe", "sleep"], everywhere)?;
+    const KINDS: [&str; 5] = ["mnt", "net", "uts", "ipc", "pid"];
+    let Hooked { bundle, folder } = hooked(lab, &["/probe", "sleep"], |probe, folder| {
+        let mut hooks = everywhere(probe, folder);
+        hooks["poststart"] = json!([record(probe, folder, "poststart-1")]);
+        hooks
+    })?;
     let c = lab.container(bundle);
     c.up_ready()?;
-    let pid = c.pid()?;
-    let of = |pid: &str, kind: &str| -> Result<Value> {
-        let link = fs::read_link(format!("/proc/{pid}/ns/{kind}"))?;
-        Ok(link.to_string_lossy().into_owned().into())
+    let of = |pid: &str| -> Result<Vec<String>> {
+        let links = KINDS.map(|kind| fs::read_link(format!("/proc/{pid}/ns/{kind}")));
+        links.into_iter().map(|link| Ok(link?.to_string_lossy().into_owned())).collect()
     };
-    for kind in ["mnt", "net", "uts", "ipc", "pid"] {
-        let (ours, theirs) = (of("self", kind)?, of(&pid.to_string(), kind)?);
-        for name in ["prestart-1", "createRuntime-1"] {
+    let (ours, theirs) = (of("self")?, of(&c.pid()?.to_string())?);
+    c.kill("KILL")?;
+    c.wait()?;
+    c.delete()?;
+    for (names, wanted) in [
+        (["prestart-1", "createRuntime-1", "poststart-1", "poststop-1"].as_slice(), ours),
+        (&["createContainer-1", "startContainer-1"], theirs),
+    ] {
+        for name in names {
             let facts = part(&folder, name, "facts")?;
-            ensure_eq!(facts["namespaces"][kind], ours, "{kind} namespace of {name}");
-        }
-        for name in ["createContainer-1", "startContainer-1"] {
-            let facts = part(&folder, name, "facts")?;
-            ensure_eq!(facts["namespaces"][kind], theirs, "{kind} namespace of {name}");
+            let found = KINDS.map(|kind| facts["namespaces"][kind].clone());
+            ensure_eq!(found.as_slice(), wanted.as_slice(), "namespaces of {name}");
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Case;
-use super::hook::{ENTRY, Hooked, INSIDE, hooked, record, record_fail, recorded};
+use super::hook::{ENTRY, Hooked, INSIDE, hooked, part, record, record_fail, recorded};
 use crate::harness::{Exit, Lab, Result, ensure, ensure_eq, process};
 
 const FAILURE: &str = "OCI runtime-spec runtime.md#lifecycle (failure of a hook)";
@@ -38,6 +38,19 @@ pub(super) const CASES: &[Case] = &[
         start_container_failure,
     )
     .known("runc 1.1 reports success of start before the startContainer hooks have run"),
+    Case::new(
+        "hook/poststart-failure",
+        "a failing poststart hook fails start and ends the container; no further one runs",
+        "OCI runtime-spec runtime.md#lifecycle step 9 MUST generate an error (since 1.3)",
+        poststart_failure,
+    )
+    .known("runc 1.1 runs poststart hooks in create (opencontainers/runc#4347)"),
+    Case::new(
+        "hook/poststop-after-failure",
+        "when a hook of create fails, all poststop hooks run, and the container is stopped",
+        "OCI runtime-spec runtime.md#lifecycle steps 3 to 5: continue at step 12",
+        poststop_after_failure,
+    ),
     Case::new(
         "hook/poststop-failure",
         "a failing poststop hook is a warning: the next runs and delete succeeds",
@@ -118,6 +131,40 @@ fn start_container_failure(lab: &Lab) -> Result {
     ensure_eq!(recorded(&folder), ["startContainer"], "hooks that ran");
     ensure!(!c.output()?.contains("ready"), "the workload ran after a failed hook");
     done.fails(1, "")?.refused().map(drop)
+}
+
+fn poststart_failure(lab: &Lab) -> Result {
+    let Hooked { bundle, folder } = hooked(lab, &["/probe", "sleep"], |probe, folder| {
+        json!({
+            "poststart": [record_fail(probe, folder, "a"), record(probe, folder, "b")],
+            "poststop": [record(probe, folder, "c")]
+        })
+    })?;
+    let c = lab.container(bundle);
+    c.create()?;
+    c.call("start").run()?.fails(1, "")?.refused()?;
+    c.wait()?;
+    ensure_eq!(recorded(&folder), ["a"], "hooks after start");
+    c.delete()?;
+    ensure_eq!(recorded(&folder), ["a", "c"], "hooks after delete");
+    Ok(())
+}
+
+fn poststop_after_failure(lab: &Lab) -> Result {
+    for stage in ["prestart", "createRuntime", "createContainer"] {
+        let folder = refused(lab, "", |probe, folder| {
+            json!({
+                stage: [record(probe, folder, "made"), record_fail(probe, folder, "failed")],
+                "poststop": [record(probe, folder, "undone-1"), record(probe, folder, "undone-2")]
+            })
+        })?;
+        let wanted = ["made", "failed", "undone-1", "undone-2"];
+        ensure_eq!(recorded(&folder), wanted, "hooks where one of {stage} failed");
+        let state = part(&folder, "undone-2", "state")?;
+        ensure_eq!(state["status"], "stopped", "status that poststop gets");
+        ensure!(state["pid"].as_i64().unwrap_or(0) == 0, "pid for poststop: {}", state["pid"]);
+    }
+    Ok(())
 }
 
 fn poststop_failure(lab: &Lab) -> Result {

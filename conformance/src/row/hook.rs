@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "hook/create-runtime" "createRuntime hooks run in create, in the runtime's namespaces, when the container's exist." => by(&["hook/order", "hook/namespaces"]);
         Must "hook/create-container" "createContainer hooks run in create, in the container's namespaces, before the root changes." => by(&["hook/order", "hook/namespaces"]);
         Must "hook/start-container" "startContainer hooks run in start, in the container, before the program." => by(&["hook/order", "hook/namespaces"]);
-        Must "hook/poststart" "poststart hooks run in start, in the runtime's namespaces, after the program has begun." => by(&["hook/poststart"]);
+        Must "hook/poststart" "poststart hooks run in start, in the runtime's namespaces, after the program has begun." => by(&["hook/poststart", "hook/namespaces"]);
         Must "hook/poststop" "poststop hooks run in delete, in the runtime's namespaces, when the container is gone." => by(&["hook/order", "hook/namespaces"]);
     }
     "runtime.md#lifecycle" {
@@ -27,7 +27,8 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "lifecycle/config-later" "A change of config.json after create changes nothing." => by(&["lifecycle/config-change-after-create"]);
         Must "lifecycle/hook-failure-create" "A failing prestart, createRuntime or createContainer hook is an error; the container is gone." => by(&["hook/failure-in-create", "hook/first-failure-ends", "hook/missing-program"]);
         Must "lifecycle/hook-failure-start" "A failing startContainer hook is an error, and the program never runs." => by(&["hook/start-container-failure"]);
-        Must "lifecycle/hook-failure-poststart" "A failing poststart hook is an error of start." => unproven("new in 1.3; until then it was a warning, and the released runtimes differ");
+        Must "lifecycle/hook-failure-poststart" "A failing poststart hook is an error of start, and ends the container (since 1.3; it was a warning)." => by(&["hook/poststart-failure"]);
+        Must "lifecycle/poststop-after-failure" "When a hook of create has failed, the poststop hooks run as after delete." => by(&["hook/poststop-after-failure"]);
         Must "lifecycle/hook-failure-poststop" "A failing poststop hook is a warning; what is left to do is done." => by(&["hook/poststop-failure"]);
         Must "lifecycle/delete-undoes" "delete undoes what create has made." => by(&["cgroup/removed", "cgroup/sub-cgroups", "lifecycle/delete-then-reuse"]);
     }

@@ -12,6 +12,7 @@ use oci_spec::runtime::Spec;
 use teu_wire::{Fds, ToInit, Work};
 
 use super::CreateOptions;
+use super::delete;
 use super::handed::{self, Terminal};
 use super::notify;
 use super::serve::{self, Child};
@@ -86,6 +87,15 @@ pub(crate) fn create(
     let entry = store.reserve(id, &record)?;
     let mut undo = Undo::new();
     undo.push(|| entry.remove());
+    if !plan.hooks.poststop.is_empty() {
+        // They take back what hooks of create have made, so they run whatever failed (runtime.md, "Lifecycle" 3 to 5
+        // go on with 12 and 13), and last: the container is gone then.
+        let record = record.clone();
+        undo.push(move || match delete::poststop(&record, id) {
+            failed if failed.is_empty() => Ok(()),
+            failed => Err(Error::new(ErrorKind::Hook, failed.join("; "))),
+        });
+    }
     let parts = Parts { plan: &plan, bundle: &bundle, options, goal, terminal: terminal.as_ref() };
     let made = notify::prepare(&entry, options.notify, goal == Goal::Started).and_then(|notify| {
         let (child, more) = build(&entry, &parts, &host, &mut record, &mut undo)?;

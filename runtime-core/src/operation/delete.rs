@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hook;
 use crate::id::ContainerId;
 use crate::store::Store;
-use crate::store::record::Process;
+use crate::store::record::{Process, Record};
 use crate::store::status::{self, Status};
 
 /// Removes a container; returns what poststop hooks failed with.
@@ -48,6 +48,18 @@ pub(crate) fn delete(
     kill::end(&record)?;
     record.cgroup.destroy()?;
     record.rdt.as_ref().map_or(Ok(()), RdtRecord::destroy)?;
+    // They run once: without a record nobody will find them again. And for a container whose creator died as well,
+    // since a hook of create may have made something by then.
+    let warnings = poststop(&record, id);
+    entry.remove()?;
+    Ok(warnings)
+}
+
+/// Runs the poststop hooks of a container that is gone, and returns what they failed with.
+pub(crate) fn poststop(record: &Record, id: &ContainerId) -> Vec<String> {
+    if record.poststop.is_empty() {
+        return Vec::new();
+    }
     let (head, tail) = state_json(
         &record.oci_version,
         id.as_str(),
@@ -55,14 +67,7 @@ pub(crate) fn delete(
         &record.annotations,
         "stopped",
     );
-    // The hooks run once: without a record nobody will find them again.
-    let warnings = if record.init.is_some() {
-        hook::run_all("poststop", &record.poststop, &format!("{head}0{tail}"), &record.bundle)
-    } else {
-        Vec::new()
-    };
-    entry.remove()?;
-    Ok(warnings)
+    hook::run_all("poststop", &record.poststop, &format!("{head}0{tail}"), &record.bundle)
 }
 
 /// A record that nobody can read names nothing that could be given back, only its own directory.
