@@ -22,7 +22,6 @@ pub(super) const CASES: &[Case] = &[
     Case::new("cgroup/network-class", "network.classID is set or is an error", RESOURCES, class)
         .known(IGNORED),
     Case::new("cgroup/unified", "resources.unified is set, or an error on v1", RESOURCES, unified),
-    Case::new("cgroup/block-weight-device", "blockIO.weightDevice", RESOURCES, weight_device),
     Case::new("cgroup/pids-zero", "pids.limit 0 is a limit", RESOURCES, |lab| {
         let files = [("pids.max", "0")];
         values(lab, json!({ "pids": { "limit": 0 } }), "pids", &files, &files)
@@ -110,31 +109,6 @@ fn weight(lab: &Lab) -> Result {
     // 10 to 1000, on the scale of io.weight: 1 to 10000.
     let want = ["321", "default 321", "default 3142"];
     set_or_refused(lab, json!({ "blockIO": { "weight": 321 } }), &files, &want, "weight")
-}
-
-fn weight_device(lab: &Lab) -> Result {
-    let bfq = |folder: &std::path::Path| {
-        fs::read_to_string(folder.join("queue/scheduler")).is_ok_and(|text| text.contains("[bfq]"))
-    };
-    let disk = fs::read_dir("/sys/block")?.flatten().find(|entry| bfq(&entry.path()));
-    let Some(disk) = disk else { return lacks("a disk with the BFQ scheduler") };
-    let device = fs::read_to_string(disk.path().join("dev"))?.trim().to_owned();
-    let (major, minor) = device.split_once(':').unwrap_or_default();
-    let one = json!({ "major": major.parse::<i64>().unwrap_or(0),
-        "minor": minor.parse::<i64>().unwrap_or(0), "weight": 321 });
-    let limits = json!({ "blockIO": { "weight": 123, "weightDevice": [one] } });
-    let container = lab.container(lab.bundle(|config| merge(config, &limits))?);
-    container.create()?;
-    let leaf = container.bundle.cgroup();
-    let file = match (cgroup::v1("blkio", &leaf), cgroup::v2("io", &leaf)) {
-        (Some(folder), _) => folder.join("blkio.bfq.weight_device"),
-        (None, Some(folder)) => folder.join("io.bfq.weight"),
-        (None, None) => return lacks("the cgroup controller io"),
-    };
-    let text = fs::read_to_string(file)?;
-    let wanted = format!("{device} 321");
-    ensure!(text.lines().any(|line| line == wanted), "{wanted} is not in {text:?}");
-    Ok(())
 }
 
 fn throttle(lab: &Lab) -> Result {

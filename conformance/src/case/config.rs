@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::rootfs::{add, bind, mount_at};
-use crate::harness::{Lab, Result, ensure, ensure_eq, lacks};
+use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
 pub(super) const CASES: &[Case] = &[
     Case::new(
@@ -161,6 +161,10 @@ fn other_platforms(lab: &Lab) -> Result {
     let facts = facts(lab, |config| {
         config["solaris"] = json!({ "milestone": "svc:/milestone/container:default" });
         config["windows"] = json!({ "layerFolders": ["C:\\layer"] });
+        config["vm"] = json!({
+            "kernel": { "path": "/no/such/kernel" },
+            "hwConfig": { "vcpus": 2, "memory": 1024, "deviceTree": "/no/such/tree" },
+        });
         config["zos"] = json!({ "namespaces": [{ "type": "uts" }] });
         config["freebsd"] = json!({ "jail": { "host": "new" } });
         config["process"]["commandLine"] = "other.exe".into();
@@ -181,7 +185,14 @@ fn console_size(lab: &Lab) -> Result {
 
 fn scheduler_fifo(lab: &Lab) -> Result {
     let wanted = json!({ "policy": "SCHED_FIFO", "priority": 7 });
+    let budget = cgroup::v1("cpu", "").filter(|root| root.join("cpu.rt_runtime_us").exists());
     let bundle = lab.bundle(|config| {
+        // Where each cgroup has a budget of its own, this one gets some, and none above it is without.
+        if budget.is_some() && !lab.target.systemd {
+            config["linux"]["resources"]["cpu"] =
+                json!({ "realtimeRuntime": 2000, "realtimePeriod": 500_000 });
+            config["linux"]["cgroupsPath"] = format!("/{}-fifo", lab.token).into();
+        }
         config["process"]["args"] = json!(["/probe", "cat", "/proc/self/sched"]);
         config["process"]["scheduler"] = wanted;
     })?;

@@ -30,6 +30,7 @@ mod apparmor;
 mod cgroup;
 mod cgroup_device;
 mod cgroup_limit;
+mod cgroup_rare;
 mod cgroup_v2;
 mod cli;
 mod config;
@@ -60,6 +61,7 @@ mod rdt;
 mod resource;
 mod rollback;
 mod rootfs;
+mod schedule;
 mod seccomp;
 mod seccomp_argument;
 mod seccomp_listener;
@@ -73,6 +75,7 @@ mod systemd_failure;
 mod terminal;
 mod update;
 mod user_namespace;
+mod value;
 
 /// One promise and how to check it.
 #[derive(Debug)]
@@ -159,10 +162,13 @@ pub(crate) fn all() -> Vec<&'static Case> {
         user_namespace::CASES,
         cgroup::CASES,
         cgroup_limit::CASES,
+        cgroup_rare::CASES,
         cgroup_device::CASES,
         cgroup_v2::CASES,
         process_privilege::CASES,
         config::CASES,
+        value::CASES,
+        schedule::CASES,
         option::CASES,
         seccomp_listener::CASES,
         feature::CASES,

@@ -31,6 +31,8 @@ pub(super) const CASES: &[Case] = &[
     Case::new("namespace/host-cgroup", "without cgroup: the host's", SPEC, |lab| {
         host(lab, "cgroup")
     }),
+    Case::new("namespace/host-mount", "without mount: the host's", SPEC, host_mount)
+        .known("runc 1.1 closes descriptors by /proc/self/fd of the container"),
     Case::new("namespace/host-user", "without user: the host's", SPEC, |lab| host(lab, "user")),
     Case::new("namespace/host-time", "without time: the host's", SPEC, |lab| host(lab, "time")),
     Case::new("namespace/join-pid", "the pid namespace of a path", SPEC, |lab| join(lab, "pid")),
@@ -191,6 +193,25 @@ fn host(lab: &Lab, kind: &str) -> Result {
     let facts =
         lab.container(lab.bundle(|config| without(config, kind, kind == "uts"))?).facts()?;
     ensure_eq!(facts["namespaces"][file(kind)], own(kind)?, "{kind} namespace");
+    Ok(())
+}
+
+/// There is nothing to mount then, or it would be mounted on the host.
+fn host_mount(lab: &Lab) -> Result {
+    let c = lab.container(lab.bundle(|config| {
+        without(config, "mount", false);
+        config["mounts"] = json!([]);
+        if let Some(all) = config["linux"].as_object_mut() {
+            all.retain(|word, _| !["maskedPaths", "readonlyPaths"].contains(&word.as_str()));
+        }
+        config["root"]["readonly"] = false.into();
+        config["process"]["args"] = json!(["/probe", "sleep"]);
+    })?);
+    c.up_ready()?;
+    let pid = c.pid()?;
+    let link = |name: &str| fs::read_link(format!("/proc/{pid}/{name}"));
+    ensure_eq!(link("ns/mnt")?, fs::read_link("/proc/self/ns/mnt")?, "mount namespace");
+    ensure_eq!(link("root")?, fs::canonicalize(c.bundle.rootfs())?, "root");
     Ok(())
 }
 

@@ -23,6 +23,8 @@ pub(super) const CASES: &[Case] = &[
     .known(KNOWN),
     Case::new("netdev/addresses", "lasting global addresses go with it", DEVICES, addresses)
         .known(KNOWN),
+    Case::new("netdev/attributes", "its MTU and its hardware address stay", DEVICES, attributes)
+        .known(KNOWN),
     Case::new("netdev/taken", "a name that the container has already is an error", DEVICES, taken)
         .known(KNOWN),
     Case::new("netdev/missing", "a device that is not there is an error", DEVICES, missing)
@@ -99,6 +101,14 @@ fn addresses(lab: &Lab) -> Result {
     for gone in ["10.9.8.8", "169.254"] {
         ensure!(!seen.contains(gone), "{gone} is in {seen}");
     }
+    Ok(())
+}
+
+fn attributes(lab: &Lab) -> Result {
+    let prepare = format!("{CABLE} && ip link set v0 mtu 1234 address 02:00:5e:00:53:07");
+    let look = "cat /sys/class/net/e/mtu /sys/class/net/e/address";
+    let seen = run(lab, json!({ "v0": { "name": "e" } }), look, &prepare)?;
+    ensure_eq!(seen, "1234\n02:00:5e:00:53:07\n", "MTU and address");
     Ok(())
 }
 

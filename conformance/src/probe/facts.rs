@@ -8,6 +8,7 @@ use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 use serde_json::{Map, Value, json};
 
+use crate::sys;
 use crate::sys::number_call;
 
 /// The limits, by the names of the specification.
@@ -34,7 +35,7 @@ const LIMITS: [(&str, Resource); 16] = [
 pub(crate) fn all(sysctls: &[&str]) -> Value {
     let uname = rustix::system::uname();
     let name = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
-    json!({
+    let mut all = json!({
         "pid": rustix::process::getpid().as_raw_nonzero().get(),
         "ppid": rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get()),
         // By number: the leader may be in no pid namespace of ours (a hook of a runtime that was itself entered
@@ -78,7 +79,15 @@ pub(crate) fn all(sysctls: &[&str]) -> Value {
         "uidMap": text("/proc/self/uid_map"),
         "gidMap": text("/proc/self/gid_map"),
         "setgroups": text("/proc/self/setgroups"),
-    })
+    });
+    // One more in the list would be more than json! takes.
+    all["deadline"] = deadline();
+    all
+}
+
+fn deadline() -> Value {
+    let Ok([runtime, deadline, period]) = sys::deadline() else { return Value::Null };
+    json!({ "runtime": runtime, "deadline": deadline, "period": period })
 }
 
 fn text(path: &str) -> Value {

@@ -1,6 +1,6 @@
 //! config-linux.md: control groups, the limits, the unified map.
 
-use super::{Row, by, rows, unproven};
+use super::{Row, by, rows};
 
 pub(super) const ROWS: &[Row] = rows! {
     "config-linux.md#control-groups" {
@@ -31,22 +31,23 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "memory/unlimited" "-1 is no limit." => by(&["cgroup/memory-unlimited"]);
         Must "memory/swappiness" "memory.swappiness is the cgroup's." => by(&["cgroup/memory-swappiness"]);
         Must "memory/oom-killer" "disableOOMKiller turns the OOM killer of the cgroup off." => by(&["resource/oom-killer"]);
-        May "memory/kernel" "memory.kernel and kernelTCP are not recommended." => unproven("kernels since 5.16 and 6.12 have dropped them, so nothing can be seen");
-        May "memory/hierarchy" "useHierarchy is always the case." => unproven("kernels since 5.11 know no other");
+        May "memory/kernel" "memory.kernel and kernelTCP, which are not recommended, are never lost in silence." => by(&["cgroup/memory-kernel"]);
+        May "memory/hierarchy" "With useHierarchy the limits hold for the cgroups below as well." => by(&["cgroup/memory-hierarchy"]);
         May "memory/check-before-update" "With checkBeforeUpdate a limit below what is in use is an error." => by(&["update/check-before"]);
     }
     "config-linux.md#cpu" {
         Must "cpu/shares" "cpu.shares is the weight." => by(&["cgroup/cpu-shares"]);
         Must "cpu/quota" "cpu.quota and cpu.period are the bandwidth." => by(&["cgroup/cpu-quota"]);
         Must "cpu/burst" "cpu.burst is what may be saved up." => by(&["cgroup/cpu-burst"]);
-        Must "cpu/realtime" "realtimeRuntime and realtimePeriod are the real-time bandwidth." => unproven("needs a kernel with CONFIG_RT_GROUP_SCHED, which distributions turn off");
+        Must "cpu/realtime" "realtimeRuntime and realtimePeriod are the real-time bandwidth." => by(&["cgroup/cpu-realtime"]);
         Must "cpu/cpus" "cpu.cpus and cpu.mems are the cpuset." => by(&["cgroup/cpuset", "cgroup/cpuset-missing-cpu"]);
         Must "cpu/idle" "cpu.idle is the cgroup's." => by(&["cgroup/cpu-idle"]);
     }
     "config-linux.md#block-io" {
         Must "block/weight" "blockIO.weight is the weight, or an error where the kernel has none." => by(&["cgroup/block-weight"]);
-        Must "block/leaf-weight" "leafWeight is the weight against cgroups below." => unproven("kernels since 5.0 have no scheduler that knows it");
+        Must "block/leaf-weight" "leafWeight is the weight against cgroups below, or an error where the kernel has none, as since 5.0." => by(&["cgroup/block-leaf-weight"]);
         Must "block/weight-device" "weightDevice is the weight for a device." => by(&["cgroup/block-weight-device"]);
+        Must "block/weight-device-empty" "An entry of weightDevice has at least one of weight and leafWeight." => by(&["cgroup/block-weight-device-empty"]);
         Must "block/read-bps" "throttleReadBpsDevice limits bytes read." => by(&["cgroup/block-throttle"]);
         Must "block/write-bps" "throttleWriteBpsDevice limits bytes written." => by(&["cgroup/block-throttle"]);
         Must "block/read-iops" "throttleReadIOPSDevice limits reads." => by(&["cgroup/block-throttle"]);
@@ -65,10 +66,12 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "pids/zero" "0 is a limit of none, since 1.3." => by(&["cgroup/pids-zero"]);
     }
     "config-linux.md#rdma" {
-        Must "rdma/limits" "rdma limits the handles and objects of a device." => unproven("needs a device with RDMA");
+        Must "rdma/limits" "rdma limits the handles and objects of a device, or is an error where there is none." => by(&["cgroup/rdma"]);
     }
     "config-linux.md#unified" {
         Must "unified/written" "Each entry of unified is written to its file, known or not." => by(&["resource/unified-written", "cgroup/unified-lines"]);
         Must "unified/no-controller" "An entry for a controller that is not there is an error." => by(&["resource/unified-unknown"]);
+        Must "unified/no-conversion" "A limit of cgroup v1 that cannot be converted to v2 is an error there." => by(&["cgroup/no-conversion"]);
+        Must "unified/controllers" "The controllers that are needed are enabled for the cgroup." => by(&["cgroup/controllers"]);
     }
 };

@@ -69,7 +69,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "start/unknown" "start of an unknown container is an error." => by(&["operation/unknown-id"]);
         Must "start/not-created" "start of a container that is not created is an error and changes nothing." => by(&["operation/start-again"]);
         Must "start/runs" "start runs the program." => by(&["operation/statuses"]);
-        Must "start/process-unset" "start without process is an error." => unproven("create is refused without process by runc and crun already, as callers expect");
+        Must "start/process-unset" "start without process is an error, or create before it." => by(&["value/process-missing"]);
     }
     "runtime.md#kill" {
         Must "kill/no-id" "kill without an id is an error." => by(&["operation/no-id"]);

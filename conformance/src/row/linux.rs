@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "namespace/path-type" "A path of another type of namespace, or of no namespace, is an error." => by(&["namespace/wrong-type", "namespace/not-a-namespace", "namespace/missing-path"]);
         Must "namespace/inherit-pid" "Without pid it is the runtime's." => by(&["namespace/host-pid"]);
         Must "namespace/inherit-network" "Without network it is the runtime's." => by(&["namespace/host-network"]);
-        Must "namespace/inherit-mount" "Without mount it is the runtime's." => unproven("runc and crun refuse or change the host's root then; no manager asks for it");
+        Must "namespace/inherit-mount" "Without mount it is the runtime's." => by(&["namespace/host-mount"]);
         Must "namespace/inherit-ipc" "Without ipc it is the runtime's." => by(&["namespace/host-ipc"]);
         Must "namespace/inherit-uts" "Without uts it is the runtime's." => by(&["namespace/host-uts"]);
         Must "namespace/inherit-user" "Without user it is the runtime's." => by(&["namespace/host-user"]);
@@ -47,10 +47,12 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "config-linux.md#offset-for-time-namespace" {
         Must "time/offsets" "timeOffsets shift the clocks of the time namespace." => by(&["namespace/time-offsets"]);
+        Must "time/other" "An offset of another clock, or without a new time namespace, is an error." => by(&["value/time-offsets"]);
     }
     "config-linux.md#devices" {
         Must "device/available" "A device of devices is there, with its type and numbers." => by(&["device/configured"]);
         Must "device/mode" "fileMode is its mode, whatever the umask is." => by(&["device/configured", "device/umask"]);
+        Must "device/numbers" "major and minor are required, unless the type is p." => by(&["value/device-numbers"]);
         Must "device/owner" "uid and gid own it." => by(&["device/configured"]);
         Must "device/fifo" "Type p is a FIFO and needs no numbers." => by(&["device/configured"]);
         Must "device/other-file" "Another file at its path is an error." => by(&["device/other-exists"]);
@@ -77,6 +79,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "netdev/taken" "A name that is taken is an error." => by(&["netdev/taken"]);
         Must "netdev/missing" "A device that is not there is an error." => by(&["netdev/missing"]);
         Must "netdev/addresses" "Its lasting global addresses go with it." => by(&["netdev/addresses"]);
+        Must "netdev/attributes" "Its MTU and its hardware address stay." => by(&["netdev/attributes"]);
         Must "netdev/up" "It is up when it was moved." => by(&["netdev/move"]);
         Must "netdev/namespace" "Without a network namespace of the container it is an error." => by(&["netdev/host"]);
         Must "netdev/hooks" "createRuntime hooks find it moved." => by(&["netdev/hook"]);
@@ -102,10 +105,12 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "mask/folder" "A masked directory shows nothing." => by(&["mask/folder"]);
         Must "mask/real" "A mask is a mask, whatever the image planted at /dev/null." => by(&["planted/null-symlink", "planted/null-other", "planted/null-in-volume"]);
         Must "mask/link" "A masked link hides what it leads to." => by(&["mask/symlink"]);
+        Must "mask/absolute" "A path that is not absolute is an error." => by(&["value/hidden-relative"]);
         Must "mask/missing" "A path that is not there is no error." => by(&["mask/missing"]);
     }
     "config-linux.md#readonly-paths" {
         Must "readonly/path" "What is listed cannot be written." => by(&["mask/read-only-paths"]);
+        Must "readonly/absolute" "A path that is not absolute is an error." => by(&["value/hidden-relative"]);
         Must "readonly/below" "Neither can mounts below." => by(&["mask/read-only-tree"]);
         Must "readonly/flags" "The other flags of the mount stay." => by(&["mask/read-only-keeps-flags"]);
     }
@@ -116,9 +121,13 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "personality/linux32" "LINUX32 is what uname(2) tells." => by(&["process/personality"]);
         Must "personality/linux" "LINUX is the plain domain." => by(&["config/personality-linux"]);
         Must "personality/other" "Another domain is an error." => by(&["config/personality-other"]);
+        Must "personality/flags" "A flag is an error, since none is supported yet." => by(&["value/personality-flags"]);
     }
     "config-linux.md#memory-policy" {
-        Must "memory-policy/mode" "mode and nodes are the policy of the process." => by(&["config/memory-policy"]);
+        Must "memory-policy/mode" "mode and nodes are the policy of the process." => by(&["config/memory-policy", "memory-policy/modes"]);
+        Must "memory-policy/flags" "flags are part of the policy." => by(&["memory-policy/flags"]);
+        May "memory-policy/nodes" "nodes may be left out where the mode takes none." => by(&["memory-policy/no-nodes"]);
+        Must "memory-policy/refused" "What the kernel refuses, such as a mode without the nodes that it needs, is an error." => by(&["memory-policy/refused"]);
         Must "memory-policy/other" "Another mode is an error." => by(&["config/memory-policy-other"]);
     }
     "config-linux.md#intelrdt" {

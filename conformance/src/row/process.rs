@@ -4,8 +4,8 @@ use super::{Row, by, rows, unproven};
 
 pub(super) const ROWS: &[Row] = rows! {
     "config.md#specification-version" {
-        Must "version/required" "A configuration without ociVersion, or with one that is no SemVer, breaks the specification and is refused." => unproven("runc and crun accept any string, and callers rely on old versions going through");
-        Must "version/compatible" "A configuration of an earlier 1.x version works." => by(&["process/args", "operation/statuses"]);
+        Must "version/required" "ociVersion is there, is a SemVer, and of a major version that the runtime knows; anything else is an error." => by(&["value/version"]);
+        Must "version/compatible" "A configuration of an earlier 1.x version works." => by(&["value/version-earlier", "process/args", "operation/statuses"]);
     }
     "config.md#root" {
         Must "root/required" "A configuration without root, or without a directory at root.path, is an error." => by(&["hostile/missing-fields"]);
@@ -33,6 +33,7 @@ pub(super) const ROWS: &[Row] = rows! {
     "config.md#posix-process" {
         Must "process/rlimits" "Soft and hard limit of each entry are what getrlimit(2) says inside." => by(&["process/rlimits"]);
         Must "process/rlimits-unknown" "A limit that the kernel does not have is an error." => by(&["process/rlimit-unknown"]);
+        Must "process/rlimits-order" "A soft limit above the hard one is an error, since the hard one is its ceiling." => by(&["value/rlimit-order"]);
         Must "process/rlimits-duplicate" "Two entries of the same type are an error." => by(&["hostile/duplicate-rlimit"]);
     }
     "config.md#linux-process" {
@@ -51,8 +52,12 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "process/selinux" "selinuxLabel labels the process." => by(&["selinux/run", "selinux/keyring", "selinux/unknown"]);
         Must "process/scheduler-policy" "scheduler.policy and nice are what sched_getattr(2) says." => by(&["process/scheduler"]);
         Must "process/scheduler-realtime" "scheduler.priority holds for a real-time policy." => by(&["config/scheduler-fifo"]);
-        Must "process/scheduler-deadline" "runtime, deadline and period hold for SCHED_DEADLINE." => unproven("the kernel admits SCHED_DEADLINE only outside of restricted cpusets, so a run would depend on the host");
+        Must "process/scheduler-deadline" "runtime, deadline and period hold for SCHED_DEADLINE." => by(&["scheduler/deadline"]);
+        Must "process/scheduler-flags" "scheduler.flags are those of sched_setattr(2)." => by(&["scheduler/flags"]);
+        Must "process/scheduler-defaults" "A scheduler without nice has nice 0." => by(&["scheduler/nice-unset"]);
+        Must "process/scheduler-unknown" "A policy or a flag that the kernel does not have is an error." => by(&["value/scheduler"]);
         Must "process/io-priority" "ioPriority is what ioprio_get(2) says." => by(&["process/io-priority"]);
+        Must "process/io-priority-unknown" "Another class, or a priority that is not 0 to 7, is an error." => by(&["value/io-priority"]);
         Must "process/cpu-affinity-final" "execCPUAffinity.final is the mask of the program." => by(&["exec/cpu-affinity-final", "exec/cpu-affinity-own"]);
         Should "process/cpu-affinity-final-unset" "Without execCPUAffinity.final the kernel decides." => by(&["exec/cpu-affinity-initial"]);
         Must "process/cpu-affinity-initial" "execCPUAffinity.initial is the mask before the process enters the cgroup." => by(&["exec/cpu-affinity-initial"]);
@@ -79,6 +84,9 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "config.md#annotations" {
         Must "annotations/unknown" "An annotation that the runtime does not know is no error." => by(&["operation/state"]);
+        Must "annotations/values" "Any key with any string is an annotation; the string may be empty." => by(&["value/annotations"]);
+        Must "annotations/strings" "A value that is no string is an error." => by(&["value/annotation-not-string"]);
+        Must "annotations/empty-key" "An empty key is an error." => by(&["value/annotation-key-empty"]);
         Must "annotations/absent" "Without annotations there is no error." => by(&["operation/statuses"]);
     }
     "config.md#extensibility" {

@@ -1,6 +1,6 @@
 //! config-linux.md: seccomp; features.md and features-linux.md.
 
-use super::{Row, by, rows, unproven};
+use super::{Row, by, rows};
 
 pub(super) const ROWS: &[Row] = rows! {
     "config-linux.md#seccomp" {
@@ -9,6 +9,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "seccomp/architectures" "Rules hold for the calls of each architecture of architectures." => by(&["seccomp/x32", "seccomp/x86"]);
         Must "seccomp/flags" "flags are those of seccomp(2)." => by(&["seccomp/flags"]);
         Must "seccomp/names" "A rule holds for every name of names." => by(&["seccomp/first-names"]);
+        Must "seccomp/names-required" "A rule without names is an error." => by(&["value/seccomp-names"]);
         Must "seccomp/act-kill" "SCMP_ACT_KILL ends the thread." => by(&["seccomp/kill"]);
         Must "seccomp/act-kill-process" "SCMP_ACT_KILL_PROCESS ends the process." => by(&["seccomp/kill-process"]);
         Must "seccomp/act-kill-thread" "SCMP_ACT_KILL_THREAD ends the thread." => by(&["seccomp/kill-thread"]);
@@ -29,12 +30,13 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "seccomp/op-gt" "SCMP_CMP_GT compares for greater." => by(&["seccomp/args-gt"]);
         Must "seccomp/op-masked-eq" "SCMP_CMP_MASKED_EQ compares what the mask leaves." => by(&["seccomp/args-masked-eq"]);
         Must "seccomp/args-all" "Conditions on several arguments hold together." => by(&["seccomp/args-both"]);
+        Must "seccomp/args-index" "A condition on an argument that no call has is an error." => by(&["value/seccomp-index"]);
         Must "seccomp/unknown-words" "An action, an operator or an architecture that nobody knows is an error." => by(&["seccomp/bad-words"]);
         Must "seccomp/listener-one" "The agent gets one state for each connection, which ends then." => by(&["seccomp/listener"]);
         Must "seccomp/listener-failure" "An agent that cannot be reached is an error." => by(&["seccomp/listener-missing"]);
         Must "seccomp/listener-unused" "listenerPath is ignored without SCMP_ACT_NOTIFY." => by(&["seccomp/listener-unused"]);
         Must "seccomp/listener-metadata" "listenerMetadata is the metadata of the state." => by(&["seccomp/listener"]);
-        Must "seccomp/metadata-alone" "listenerMetadata without listenerPath is not allowed." => unproven("the demand is on the configuration; runtimes ignore it");
+        Must "seccomp/metadata-alone" "listenerMetadata without listenerPath is an error." => by(&["value/seccomp-metadata"]);
         Must "seccomp/exec" "A process that exec starts has the filter as well." => by(&["exec/seccomp"]);
     }
     "config-linux.md#the-container-process-state" {

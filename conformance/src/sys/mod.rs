@@ -36,6 +36,21 @@ pub(crate) fn session_keyring_label() -> io::Result<String> {
     Ok(label.trim_end_matches('\0').to_owned())
 }
 
+/// Runtime, deadline and period of this process under SCHED_DEADLINE, in nanoseconds (sched_getattr(2)).
+pub(crate) fn deadline() -> io::Result<[u64; 3]> {
+    // The kernel's struct sched_attr: size, policy, flags, nice, priority, then these three.
+    let mut attributes = [0_u64; 6];
+    let size = std::mem::size_of_val(&attributes);
+    // SAFETY: sched_getattr(2) writes at most `size` bytes, which `attributes` has.
+    let result =
+        unsafe { libc::syscall(libc::SYS_sched_getattr, 0, attributes.as_mut_ptr(), size, 0) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [.., runtime, deadline, period] = attributes;
+    Ok([runtime, deadline, period])
+}
+
 /// Marks every descriptor from `first` on as close-on-exec.
 pub(crate) fn close_on_exec_from(first: i64) -> io::Result<()> {
     let all = [first, i64::from(u32::MAX), libc::CLOSE_RANGE_CLOEXEC.into(), 0, 0, 0];

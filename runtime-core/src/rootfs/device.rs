@@ -94,6 +94,10 @@ pub(super) fn lower(
         };
         if kind == libc::S_IFIFO {
             (made.major, made.minor) = (0, 0);
+        } else if (made.major, made.minor) == (0, 0) {
+            // Required by config-linux.md, "Devices"; the kernel has no device of that number, and what is not given
+            // reads as 0.
+            return Err(Error::spec(format!("{field}.major"), "missing: which device is it?"));
         }
         bind_from_host(&mut made, device.path(), &format!("{field}.path"), inputs, trees);
         devices.push(made);

@@ -54,6 +54,9 @@ fn weights(io: &LinuxBlockIo, target: &mut Target<'_>) -> Result<()> {
     for (index, device) in io.weight_device().iter().flatten().enumerate() {
         let field = format!("{FIELD}.weightDevice[{index}]");
         let number = device_number(device.major(), device.minor(), &field)?;
+        if device.weight().is_none() && device.leaf_weight().is_none() {
+            return Err(Error::spec(field, "needs weight or leafWeight"));
+        }
         if let Some(weight) = device.weight().filter(|weight| *weight != 0) {
             let field = format!("{field}.weight");
             check_weight(weight, &field)?;

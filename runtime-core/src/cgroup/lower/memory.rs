@@ -27,7 +27,9 @@ pub(super) fn lower(memory: &LinuxMemory, target: &mut Target<'_>) -> Result<()>
     let kernel = memory.kernel();
     for (value, field) in [(kernel, KERNEL), (memory.kernel_tcp(), KERNEL_TCP)] {
         if value.is_some() {
-            target.warn(field, "deprecated and ignored: kernels since 5.4 have no such limit");
+            // Not recommended by the specification; kernels since 5.16 take the first without effect, and since
+            // 6.12 warn of the second.
+            target.warn(field, "deprecated and ignored: use memory.limit");
         }
     }
     let limits = limits(memory)?;
@@ -138,7 +140,7 @@ fn lower_v2(
         return Err(Error::unsupported(OOM_KILLER, "cgroup v2 cannot disable the OOM killer"));
     }
     if memory.swappiness().is_some() {
-        target.warn(SWAPPINESS, "ignored: cgroup v2 has no swappiness of its own");
+        return Err(Error::unsupported(SWAPPINESS, "cgroup v2 has no swappiness of its own"));
     }
     if memory.use_hierarchy() == Some(false) {
         target.warn(HIERARCHY, "ignored: memory is always accounted hierarchically");

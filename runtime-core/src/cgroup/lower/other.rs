@@ -72,13 +72,14 @@ fn lower_network(network: &LinuxNetwork, target: &mut Target<'_>) -> Result<()> 
     const PRIORITIES: &str = "linux.resources.network.priorities";
     let priorities = network.priorities().as_deref().unwrap_or_default();
     if matches!(target.host.cgroups, CgroupLayout::Unified { .. }) {
-        if network.class_id().is_some() || !priorities.is_empty() {
-            target.warn(
-                "linux.resources.network",
-                "ignored: cgroup v2 has no network class and priorities",
-            );
-        }
-        return Ok(());
+        // config-linux.md, "Unified": what cannot be converted to cgroup v2 is an error.
+        return match (network.class_id(), priorities) {
+            (Some(_), _) => Err(Error::unsupported(CLASS, "cgroup v2 has no network classes")),
+            (None, [_, ..]) => {
+                Err(Error::unsupported(PRIORITIES, "cgroup v2 has no network priorities"))
+            }
+            (None, []) => Ok(()),
+        };
     }
     if let Some(class) = network.class_id() {
         let home = target.home("net_cls", CLASS)?;

@@ -164,7 +164,7 @@ fn v2_values() {
         ),
         (
             r#"{"unified":{"memory.high":"77","cgroup.max.depth":"3"},"pids":{"limit":1},
-                "network":{"classID":1}}"#,
+                "network":{}}"#,
             &["/pids.max=1", "/cgroup.max.depth=3", "late:/memory.high=77"],
         ),
         (
@@ -187,6 +187,7 @@ fn errors_name_the_field() {
         (r#"{"memory":{"limit":-2}}"#, &v1, "memory.limit"),
         (r#"{"memory":{"swappiness":101}}"#, &v1, "memory.swappiness"),
         (r#"{"memory":{"disableOOMKiller":true}}"#, &v2, "memory.disableOOMKiller"),
+        (r#"{"memory":{"swappiness":1}}"#, &v2, "memory.swappiness"),
         (r#"{"cpu":{"idle":2}}"#, &v1, "cpu.idle"),
         (r#"{"cpu":{"quota":-5}}"#, &v1, "cpu.quota"),
         (r#"{"cpu":{"realtimeRuntime":1}}"#, &v2, "cpu.realtimeRuntime"),
@@ -194,6 +195,7 @@ fn errors_name_the_field() {
         (r#"{"pids":{"limit":-3}}"#, &v1, "pids.limit"),
         (r#"{"blockIO":{"weight":5}}"#, &v1, "blockIO.weight"),
         (r#"{"blockIO":{"leafWeight":50}}"#, &v2, "blockIO.leafWeight"),
+        (r#"{"blockIO":{"weightDevice":[{"major":8,"minor":0}]}}"#, &v1, "blockIO.weightDevice[0]"),
         (
             r#"{"hugepageLimits":[{"pageSize":"../2MB","limit":1}]}"#,
             &v1,
@@ -201,6 +203,8 @@ fn errors_name_the_field() {
         ),
         (r#"{"hugepageLimits":[{"pageSize":"2MB","limit":1}]}"#, &v1, "hugepageLimits[0].limit"),
         (r#"{"network":{"classID":1}}"#, &hybrid, "network.classID"),
+        (r#"{"network":{"classID":1}}"#, &v2, "network.classID"),
+        (r#"{"network":{"priorities":[{"name":"lo","priority":1}]}}"#, &v2, "network.priorities"),
         (
             r#"{"network":{"priorities":[{"name":"a b","priority":1}]}}"#,
             &hybrid,
@@ -292,9 +296,9 @@ fn without_privilege_a_missing_controller_is_a_warning() {
 
 #[test]
 fn deprecated_and_ignored_fields_warn() {
-    let json = r#"{"memory":{"kernel":1,"kernelTCP":1,"swappiness":1},"network":{"classID":1}}"#;
+    let json = r#"{"memory":{"kernel":1,"kernelTCP":1,"useHierarchy":false},"network":{}}"#;
     let (_, warnings) = lowered(json, &unified_host()).unwrap();
-    for field in ["memory.kernel:", "memory.kernelTCP:", "memory.swappiness:", "network:"] {
+    for field in ["memory.kernel:", "memory.kernelTCP:", "memory.useHierarchy:"] {
         assert!(warnings.iter().any(|w| w.contains(field)), "{field} {warnings:?}");
     }
 }
