@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Case;
+use super::namespace::replace;
 use super::rootfs::add;
-use crate::harness::{Lab, Result, ensure, ensure_eq};
+use crate::harness::{Lab, Result, ensure, ensure_eq, needs_linux};
 
 const SPEC: &str = "OCI runtime-spec features.md";
 const LINUX: &str = "OCI runtime-spec features-linux.md";
@@ -101,6 +102,32 @@ pub(super) const CASES: &[Case] = &[
     Case::new("feature/network-devices", "netDevices says yes or no", LINUX, |lab| {
         booleans(lab, "/linux/netDevices", &["enabled"])
     })
+    .known("runc 1.1 is older than the property"),
+    Case::new(
+        "feature/namespaces-true",
+        "every name of linux.namespaces is taken",
+        "OCI runtime-spec features-linux.md#namespaces (MUST recognize)",
+        namespaces_true,
+    ),
+    Case::new(
+        "feature/seccomp-true",
+        "every action, operator and supported flag of linux.seccomp is taken",
+        "OCI runtime-spec features-linux.md#seccomp (MUST recognize)",
+        seccomp_true,
+    ),
+    Case::new(
+        "feature/seccomp-archs-true",
+        "every architecture of linux.seccomp is taken",
+        "OCI runtime-spec features-linux.md#seccomp archs (MUST recognize)",
+        seccomp_archs_true,
+    )
+    .known("libseccomp refuses architectures of another byte order"),
+    Case::new(
+        "feature/memory-policy-true",
+        "every mode and flag of linux.memoryPolicy is taken",
+        "OCI runtime-spec features-linux.md#memory-policy (MUST recognize)",
+        memory_policy_true,
+    )
     .known("runc 1.1 is older than the property"),
     Case::new("feature/idmap", "mountExtensions.idmap says yes or no", LINUX, |lab| {
         booleans(lab, "/linux/mountExtensions/idmap", &["enabled"])
@@ -205,6 +232,93 @@ fn options_true(lab: &Lab) -> Result {
         })?;
         let done = lab.container(bundle).run()?;
         ensure!(done.code == Some(0), "{word} is listed, but {}: {}", done.ended(), done.stderr);
+    }
+    Ok(())
+}
+
+/// A container must come to be with a word that is listed.
+fn taken(lab: &Lab, word: &str, edit: impl FnOnce(&mut Value)) -> Result {
+    let done = lab.container(lab.bundle(edit)?).try_create()?;
+    ensure!(done.code == Some(0), "{word} is listed, but {}: {}", done.ended(), done.stderr);
+    Ok(())
+}
+
+/// The strings at this place of the document, of which there must be some.
+fn listed(lab: &Lab, pointer: &str) -> Result<Vec<String>> {
+    let words = strings(document(lab)?.pointer(pointer).unwrap_or(&Value::Null));
+    ensure!(!words.is_empty(), "{pointer} has no words");
+    Ok(words)
+}
+
+fn namespaces_true(lab: &Lab) -> Result {
+    for word in listed(lab, "/linux/namespaces")? {
+        if word == "time" {
+            lab.needs("/proc/self/ns/time", "time namespaces")?;
+        }
+        taken(lab, &word, |config| {
+            replace(config, &word, json!({ "type": word }));
+            if word == "user" {
+                let map = json!([{ "containerID": 0, "hostID": 0, "size": 65_536 }]);
+                config["linux"]["uidMappings"] = map.clone();
+                config["linux"]["gidMappings"] = map;
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn rule(action: &str, tests: Value) -> Value {
+    let call = json!({ "names": ["getsid"], "action": action, "args": tests });
+    json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [call] })
+}
+
+fn seccomp_archs_true(lab: &Lab) -> Result {
+    let mut profile = rule("SCMP_ACT_ERRNO", json!([]));
+    for arch in listed(lab, "/linux/seccomp/archs")? {
+        profile["architectures"] = json!([arch]);
+        taken(lab, &arch, |config| config["linux"]["seccomp"] = profile.clone())?;
+    }
+    Ok(())
+}
+
+fn seccomp_true(lab: &Lab) -> Result {
+    // With SCMP_ACT_NOTIFY somebody must be there to ask: cases of its own.
+    for action in listed(lab, "/linux/seccomp/actions")? {
+        let profile = rule(&action, json!([]));
+        if action != "SCMP_ACT_NOTIFY" {
+            taken(lab, &action, |config| config["linux"]["seccomp"] = profile)?;
+        }
+    }
+    for operator in listed(lab, "/linux/seccomp/operators")? {
+        let tests = json!([{ "index": 0, "value": 1, "valueTwo": 1, "op": operator }]);
+        let profile = rule("SCMP_ACT_ERRNO", tests);
+        taken(lab, &operator, |config| config["linux"]["seccomp"] = profile)?;
+    }
+    let mut all = rule("SCMP_ACT_ERRNO", json!([]));
+    // Not in features of runc before 1.2.
+    for flag in strings(&document(lab)?["linux"]["seccomp"]["supportedFlags"]) {
+        all["flags"] = json!([flag]);
+        taken(lab, &flag, |config| config["linux"]["seccomp"] = all.clone())?;
+    }
+    Ok(())
+}
+
+fn memory_policy_true(lab: &Lab) -> Result {
+    lab.needs("/proc/self/numa_maps", "NUMA")?;
+    needs_linux(6, 9, "all modes of set_mempolicy(2)")?;
+    for mode in listed(lab, "/linux/memoryPolicy/modes")? {
+        taken(lab, &mode, |config| {
+            config["linux"]["memoryPolicy"] = json!({ "mode": mode });
+            if !["MPOL_DEFAULT", "MPOL_LOCAL"].contains(&mode.as_str()) {
+                config["linux"]["memoryPolicy"]["nodes"] = "0".into();
+            }
+        })?;
+    }
+    for flag in listed(lab, "/linux/memoryPolicy/flags")? {
+        taken(lab, &flag, |config| {
+            config["linux"]["memoryPolicy"] =
+                json!({ "mode": "MPOL_BIND", "nodes": "0", "flags": [flag] });
+        })?;
     }
     Ok(())
 }

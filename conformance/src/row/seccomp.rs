@@ -64,6 +64,7 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "features-linux.md#namespaces" {
         May "feature/namespaces" "namespaces names the types that are recognised." => by(&["feature/namespaces", "feature/namespace-time"]);
+        Must "feature/namespaces-true" "Every type there is recognised." => by(&["feature/namespaces-true"]);
     }
     "features-linux.md#capabilities" {
         Must "feature/capabilities" "Every name of capabilities is recognised." => by(&["feature/capabilities"]);
@@ -77,6 +78,8 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "feature/seccomp-actions" "actions names the actions." => by(&["feature/seccomp-actions"]);
         Must "feature/seccomp-operators" "operators names the operators." => by(&["feature/seccomp-operators"]);
         Must "feature/seccomp-archs" "archs names the architectures." => by(&["feature/seccomp-archs"]);
+        Must "feature/seccomp-true" "Every action, operator and supported flag there is recognised." => by(&["feature/seccomp-true"]);
+        Must "feature/seccomp-archs-true" "Every architecture there is recognised." => by(&["feature/seccomp-archs-true"]);
         Must "feature/seccomp-flags" "knownFlags are recognised, and supportedFlags among them work." => by(&["feature/seccomp-flags"]);
     }
     "features-linux.md#apparmor" {
@@ -90,6 +93,7 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "features-linux.md#memory-policy" {
         May "feature/memory-policy" "memoryPolicy names modes and flags." => by(&["feature/memory-policy"]);
+        Must "feature/memory-policy-true" "Every mode and flag there is recognised." => by(&["feature/memory-policy-true"]);
     }
     "features-linux.md#mount-extensions" {
         May "feature/idmap" "mountExtensions.idmap says whether mappings of mounts are used." => by(&["feature/idmap", "idmap/features"]);
