@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Case;
 use super::cgroup::{merge, refused};
 use super::cgroup_limit::set_or_refused;
-use crate::harness::{Lab, Result, Stop, cgroup, ensure, ensure_eq, lacks};
+use crate::harness::{Lab, Result, Stop, cgroup, ensure, ensure_eq, fail, lacks};
 
 const MEMORY: &str = "OCI runtime-spec config-linux.md#memory";
 const BLOCK: &str = "OCI runtime-spec config-linux.md#block-io";
@@ -46,6 +47,13 @@ pub(super) const CASES: &[Case] = &[
         "OCI runtime-spec config-linux.md#rdma",
         rdma,
     ),
+    Case::new(
+        "cgroup/frozen-parent",
+        "create below a frozen cgroup is an error, and does not hang",
+        "OCI runtime-spec config-linux.md#control-groups (a frozen cgroup MAY be refused)",
+        frozen_parent,
+    )
+    .known("runc 1.1 hangs until the cgroup is thawed"),
     Case::new(
         "cgroup/no-conversion",
         "what only cgroup v1 has is an error on v2",
@@ -208,4 +216,54 @@ fn no_conversion(lab: &Lab) -> Result {
         refused(lab, limits, word)?;
     }
     Ok(())
+}
+
+/// Freezes a cgroup, and thaws and removes it when it is dropped.
+#[derive(Debug)]
+struct Frozen {
+    folder: PathBuf,
+    file: &'static str,
+    words: [&'static str; 2],
+}
+
+impl Frozen {
+    fn new(path: &str) -> Result<Self> {
+        let (folder, file, words) = match (cgroup::v1("freezer", path), cgroup::is_unified()) {
+            (Some(folder), _) => (folder, "freezer.state", ["FROZEN", "THAWED"]),
+            (None, true) => {
+                let mount = cgroup::hierarchies().into_iter().map(|one| one.mount).next();
+                let folder = mount.unwrap_or_default().join(path.trim_start_matches('/'));
+                (folder, "cgroup.freeze", ["1", "0"])
+            }
+            (None, false) => return lacks("a freezer"),
+        };
+        fs::create_dir(&folder)?;
+        let frozen = Self { folder, file, words };
+        fs::write(frozen.folder.join(file), words[0])?;
+        Ok(frozen)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        drop(fs::write(self.folder.join(self.file), self.words[1]));
+        drop(fs::remove_dir(&self.folder));
+    }
+}
+
+fn frozen_parent(lab: &Lab) -> Result {
+    lab.needs_cgroup_paths()?;
+    let parent = format!("/{}-frozen", lab.token);
+    let container = lab.container(lab.bundle(|config| {
+        config["linux"]["cgroupsPath"] = format!("{parent}/{}", lab.token).into();
+    })?);
+    let frozen = Frozen::new(&parent)?;
+    let call = container.launch("create", &[]).spawn()?;
+    if !call.ends_within(Duration::from_secs(5))? {
+        // Thawed, what hangs can be ended.
+        drop(frozen);
+        call.kill()?;
+        return fail("create below a frozen cgroup hangs");
+    }
+    call.finish()?.refused()?.fails(1, "frozen").map(drop)
 }

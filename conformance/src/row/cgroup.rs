@@ -4,7 +4,7 @@ use super::{Row, by, rows};
 
 pub(super) const ROWS: &[Row] = rows! {
     "config-linux.md#control-groups" {
-        May "cgroup/unfit" "A cgroup that is not fit for the container, such as one with processes, may be refused, and then it is an error." => by(&["cgroup/not-empty"]);
+        May "cgroup/unfit" "A cgroup that is not fit for the container, such as one with processes, may be refused, and then it is an error." => by(&["cgroup/not-empty", "cgroup/frozen-parent"]);
     }
     "config-linux.md#cgroups-path" {
         Must "cgroup/path-absolute" "An absolute cgroupsPath starts at the mount point of the hierarchy." => by(&["cgroup/path"]);

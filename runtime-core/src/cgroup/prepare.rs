@@ -89,6 +89,7 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
             }
             Err(error) => return Err(error),
         }
+        check_no_frozen_parent(root, hierarchy, &plan.path, &base)?;
         match hierarchy.version {
             Version::V1 => {
                 let tasks = prepare_v1(root, hierarchy, &plan.path, &base)?;
@@ -234,6 +235,36 @@ pub(super) fn frozen(root: &OwnedFd, base: &str) -> bool {
         return state.trim() != "THAWED";
     }
     file::read(root, &format!("{base}/cgroup.freeze")).is_ok_and(|state| state.trim() == "1")
+}
+
+/// Below a frozen cgroup init would stand still, and `create` with it (config-linux.md, "Control groups"). The root
+/// cannot be frozen, so a path of one component costs nothing.
+fn check_no_frozen_parent(
+    root: &OwnedFd,
+    hierarchy: &HierarchyPlan,
+    path: &str,
+    base: &str,
+) -> Result<()> {
+    let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) else {
+        return Ok(());
+    };
+    let read = |name: &str| file::read(root, &format!("{base}/{name}"));
+    // What has just been made is frozen only by what is above it.
+    let frozen = match hierarchy.version {
+        Version::V1 if hierarchy.directory.split(',').any(|name| name == "freezer") => {
+            read("freezer.state").is_ok_and(|state| state.trim() != "THAWED")
+        }
+        Version::V1 => false,
+        Version::V2 => {
+            read("cgroup.events").is_ok_and(|text| file::keyed(&text, "frozen") == Some(1))
+        }
+    };
+    if !frozen {
+        return Ok(());
+    }
+    let message =
+        format!("{parent}, or a cgroup above it, is frozen: no container can start there");
+    Err(Error::spec("linux.cgroupsPath", message).with_kind(ErrorKind::WrongState))
 }
 
 /// Writes settings in order, then once more those that were only refused because of a later one.
