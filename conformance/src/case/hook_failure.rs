@@ -39,6 +39,12 @@ pub(super) const CASES: &[Case] = &[
     )
     .known("runc 1.1 reports success of start before the startContainer hooks have run"),
     Case::new(
+        "hook/failure-words",
+        "the error of a hook has how it ended and what it said",
+        "runc: error running hook: exit status N, stdout, stderr",
+        failure_words,
+    ),
+    Case::new(
         "hook/poststart-failure",
         "a failing poststart hook fails start and ends the container; no further one runs",
         "OCI runtime-spec runtime.md#lifecycle step 9 MUST generate an error (since 1.3)",
@@ -85,6 +91,19 @@ fn timeout_zero(lab: &Lab) -> Result {
         json!({ "createRuntime": [hook] })
     })
     .map(drop)
+}
+
+fn failure_words(lab: &Lab) -> Result {
+    for stage in ["createRuntime", "createContainer"] {
+        for (script, ended) in [("exit 9", "exit status 9"), ("kill -9 $$", "killed")] {
+            let script = format!("echo a word of the hook >&2; {script}");
+            let hooks = |_: &str, _: &str| json!({ stage: [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
+            let Hooked { bundle, .. } = hooked(lab, &["/probe", "sleep"], hooks)?;
+            let done = lab.container(bundle).try_create()?.fails(1, ended)?;
+            done.fails(1, "a word of the hook")?;
+        }
+    }
+    Ok(())
 }
 
 fn failure_in_create(lab: &Lab) -> Result {

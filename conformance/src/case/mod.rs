@@ -46,7 +46,9 @@ mod hostile;
 mod idmap;
 mod layer;
 mod lifecycle;
+mod lifecycle_race;
 mod mask;
+mod mount_source;
 mod namespace;
 mod network_device;
 mod notify;
@@ -131,6 +133,7 @@ impl Case {
 pub(crate) fn all() -> Vec<&'static Case> {
     [
         lifecycle::CASES,
+        lifecycle_race::CASES,
         signal::CASES,
         cli::CASES,
         exec::CASES,
@@ -146,6 +149,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         idmap::CASES,
         rollback::CASES,
         rootfs::CASES,
+        mount_source::CASES,
         propagation::CASES,
         device::CASES,
         mask::CASES,

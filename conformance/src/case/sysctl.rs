@@ -92,6 +92,13 @@ pub(super) const CASES: &[Case] = &[
         joined_host,
     ),
     Case::new(
+        "sysctl/user",
+        "user.* of the own user namespace, and never of the host's",
+        "sysctl(8), user_namespaces(7): limits below /proc/sys/user are each namespace's own",
+        user,
+    )
+    .known("runc 1.1 does not know that they are"),
+    Case::new(
         "sysctl/dots",
         "a name cannot walk out of its namespace",
         "sysctl names become paths below /proc/sys",
@@ -120,6 +127,18 @@ fn drop_hostname(config: &mut Value) {
     if let Some(config) = config.as_object_mut() {
         config.remove("hostname");
     }
+}
+
+fn user(lab: &Lab) -> Result {
+    const KEY: &str = "user.max_net_namespaces";
+    let before = host(KEY)?;
+    let bundle = super::user_namespace::bundle(lab, |config| {
+        config["linux"]["sysctl"] = json!({ KEY: "7" });
+        config["process"]["args"] = json!(["/probe", "cat", "/proc/sys/user/max_net_namespaces"]);
+    })?;
+    ensure_eq!(lab.container(bundle).run()?.ok()?.stdout, "7\n", "{KEY}");
+    ensure_eq!(host(KEY)?, before, "{KEY} of the host");
+    refused(lab, KEY, "7", |_| {})
 }
 
 fn host(key: &str) -> Result<String> {

@@ -165,6 +165,22 @@ pub(super) const CASES: &[Case] = &[
     )
     .known(IGNORES),
     Case::new(
+        "value/namespace-path-empty",
+        "an empty path of a namespace is none",
+        "OCI runtime-spec config-linux.md#namespaces path; Go writes what is unset so",
+        |lab| {
+            let facts = lab
+                .container(lab.bundle(|config| {
+                    for one in config["linux"]["namespaces"].as_array_mut().into_iter().flatten() {
+                        one["path"] = "".into();
+                    }
+                })?)
+                .facts()?;
+            ensure_eq!(facts["pid"], 1, "pid in a new namespace");
+            Ok(())
+        },
+    ),
+    Case::new(
         "value/process-missing",
         "a container without process never starts",
         "OCI runtime-spec runtime.md#start (MUST generate an error if process was not set)",

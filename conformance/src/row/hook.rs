@@ -38,8 +38,8 @@ pub(super) const ROWS: &[Row] = rows! {
     "runtime.md#state" {
         Must "state/oci-version" "The state has ociVersion." => by(&["operation/state"]);
         Must "state/id" "The state has the id." => by(&["operation/state"]);
-        Must "state/id-unique" "An id is used once on a host." => by(&["operation/id-in-use"]);
-        Must "state/status-creating" "The status is creating while the container is made." => by(&["hook/state-of-runtime-hooks"]);
+        Must "state/id-unique" "An id is used once on a host." => by(&["operation/id-in-use", "lifecycle/creating"]);
+        Must "state/status-creating" "The status is creating while the container is made." => by(&["hook/state-of-runtime-hooks", "lifecycle/creating"]);
         Must "state/status-created" "The status is created when create has ended." => by(&["operation/statuses"]);
         Must "state/status-running" "The status is running while the program runs." => by(&["operation/statuses"]);
         Must "state/status-stopped" "The status is stopped when the process has ended." => by(&["operation/statuses", "lifecycle/state-stopped-pid"]);
@@ -67,8 +67,9 @@ pub(super) const ROWS: &[Row] = rows! {
     "runtime.md#start" {
         Must "start/no-id" "start without an id is an error." => by(&["operation/no-id"]);
         Must "start/unknown" "start of an unknown container is an error." => by(&["operation/unknown-id"]);
-        Must "start/not-created" "start of a container that is not created is an error and changes nothing." => by(&["operation/start-again"]);
+        Must "start/not-created" "start of a container that is not created is an error and changes nothing." => by(&["operation/start-again", "lifecycle/start-race"]);
         Must "start/runs" "start runs the program." => by(&["operation/statuses"]);
+        Must "start/cannot-execute" "A program that the kernel cannot execute is an error of start." => by(&["lifecycle/start-cannot-execute"]);
         Must "start/process-unset" "start without process is an error, or create before it." => by(&["value/process-missing"]);
     }
     "runtime.md#kill" {

@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Should "filesystem/dev-shm" "/dev/shm is a tmpfs." => by(&["rootfs/default-filesystems"]);
     }
     "config-linux.md#namespaces" {
-        Must "namespace/new-pid" "A pid namespace without a path is new." => by(&["namespace/new-pid"]);
+        Must "namespace/new-pid" "A pid namespace without a path is new." => by(&["namespace/new-pid", "value/namespace-path-empty"]);
         Must "namespace/new-network" "A network namespace without a path is new." => by(&["namespace/new-network"]);
         Must "namespace/new-mount" "A mount namespace without a path is new." => by(&["namespace/new-mount"]);
         Must "namespace/new-ipc" "An ipc namespace without a path is new." => by(&["namespace/new-ipc"]);
@@ -89,6 +89,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "sysctl/network" "Parameters of the network namespace are set." => by(&["sysctl/net"]);
         Must "sysctl/ipc" "Parameters of the ipc namespace are set." => by(&["sysctl/ipc", "sysctl/mqueue"]);
         Must "sysctl/uts" "Parameters of the UTS namespace are set." => by(&["sysctl/domainname"]);
+        Must "sysctl/user" "Parameters of the user namespace are set." => by(&["sysctl/user"]);
         Must "sysctl/names" "Names are those of sysctl(8), with dots or slashes." => by(&["sysctl/slashes"]);
         Must "sysctl/host" "What would change the host is an error." => by(&["sysctl/host-parameter", "sysctl/without-network", "sysctl/without-ipc", "sysctl/without-uts", "sysctl/joined-host", "sysctl/dots"]);
         Must "sysctl/refused" "A parameter that does not exist, or a value that the kernel refuses, is an error." => by(&["sysctl/unknown", "sysctl/bad-value"]);

@@ -9,11 +9,12 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "mount/destination" "The destination is a path inside of the container, whatever links the image has there." => by(&["rootfs/link-destination", "hostile/destination-symlink", "hostile/destination-dots"]);
         Should "mount/destination-absolute" "A relative destination is deprecated, and starts at the root of the container." => by(&["config/relative-destination"]);
         Must "mount/target" "A destination that is not there is made: a directory, or a file for a file." => by(&["rootfs/mount-point", "rootfs/bind-file"]);
-        Must "mount/source-absolute" "The source of a bind mount may be absolute." => by(&["rootfs/bind-flags"]);
+        Must "mount/source-absolute" "The source of a bind mount may be absolute." => by(&["rootfs/bind-flags", "mount/bind-kinds"]);
         Must "mount/source-relative" "A relative source of a bind mount starts at the bundle." => by(&["rootfs/relative-source"]);
         Must "mount/source-missing" "A source that is not there is an error." => by(&["rootfs/missing-source"]);
         Must "mount/bind" "A mount is a bind mount by bind or rbind among its options, whatever its type." => by(&["config/bind-without-type"]);
         Must "mount/data" "Options that are not in the table are the file system's." => by(&["rootfs/tmpfs-data", "layer/root"]);
+        Must "mount/data-of-bind" "A bind mount has no file system of its own: such an option is an error." => by(&["mount/bind-data"]);
     }
     "config.md#posix-platform-mounts" {
         Must "mount/type" "A type of /proc/filesystems is mounted, and a type that the kernel does not have is an error." => by(&["rootfs/default-filesystems", "hostile/bad-values"]);
