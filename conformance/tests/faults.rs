@@ -88,6 +88,8 @@ fn every_fault_is_caught_and_no_fault_is_none() {
     let runtime = runtime::runtime();
     let all = faults();
     assert!(all.len() > 25, "there are only {} faults", all.len());
+    let names: BTreeSet<&str> = all.iter().map(|fault| fault.name.as_str()).collect();
+    assert_eq!(names.len(), all.len(), "two faults have the same name");
     let (control, mut broken): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|fault| fault.name == "none");
     assert_eq!(control.len(), 1);

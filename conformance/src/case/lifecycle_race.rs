@@ -1,8 +1,10 @@
 //! A container between two statuses: while it is made, when two calls want the same, when the program cannot run.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 
@@ -17,6 +19,12 @@ pub(super) const CASES: &[Case] = &[
         creating,
     )
     .known("runc 1.1 writes the state when the container is made: until then there is none"),
+    Case::new(
+        "lifecycle/pid-file-atomic",
+        "the pid file is never there without its number",
+        "containerd and conmon read it as soon as it is there; rename(2)",
+        pid_file_atomic,
+    ),
     Case::new(
         "lifecycle/start-race",
         "of two calls of start one succeeds",
@@ -62,6 +70,31 @@ fn look_while_creating(container: &crate::harness::Container<'_>) -> Result {
     ensure_eq!(container.status()?, "creating", "status while the hook runs");
     container.launch("create", &[]).run()?.refused()?;
     ensure_eq!(container.status()?, "creating", "status after another create was refused");
+    Ok(())
+}
+
+fn pid_file_atomic(lab: &Lab) -> Result {
+    let folder = lab.new_folder("pid")?;
+    let file = folder.join("file");
+    let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let events = WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO;
+    inotify::add_watch(&watch, &folder, events)?;
+    let container = lab.container(lab.bundle(|_| {})?);
+    let words = ["create", "--bundle", &container.bundle.word(), "--pid-file"];
+    let path = file.to_string_lossy().into_owned();
+    lab.call(words.into_iter().chain([path.as_str(), container.id.as_str()])).run()?.ok()?;
+
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(&watch, &mut buffer);
+    let mut seen = Vec::new();
+    // All of it has happened, so nothing is waited for.
+    while seen.is_empty() || !reader.is_buffer_empty() {
+        let event = reader.next()?;
+        if event.file_name().is_some_and(|name| name.to_bytes() == b"file") {
+            seen.push(event.events());
+        }
+    }
+    ensure_eq!(seen, [ReadFlags::MOVED_TO], "what has happened to the pid file");
     Ok(())
 }
 

@@ -65,7 +65,8 @@ fn nice_unset(lab: &Lab) -> Result {
     ensure_eq!(facts["nice"], 0, "nice");
     let plain = lab.container(lab.bundle(|_| {})?);
     let facts = plain.launch("run", &[]).wrap(["nice", "-n", "5"]).run()?.ok()?.json()?;
-    ensure_eq!(facts["nice"], 5, "nice without a scheduler");
+    let own = rustix::process::getpriority_process(None)?;
+    ensure_eq!(facts["nice"], (own + 5).min(19), "nice without a scheduler");
     Ok(())
 }
 

@@ -38,6 +38,13 @@ fn without(list: &mut Value, property: &str) {
     }
 }
 
+/// One more word in a list.
+fn add(list: &mut Value, word: &str) {
+    if let Some(list) = list.as_array_mut() {
+        list.push(word.into());
+    }
+}
+
 /// Exit status 0 where the command is this one.
 fn success_of(call: &Call, verb: &str, code: u8) -> u8 {
     if call.verb == verb { 0 } else { code }
@@ -138,6 +145,52 @@ const OUTPUTS: &[Fault] = &[
         |text| text.replace("\"poststop\"", "\"poststopped\""),
     ),
     output(
+        "features-namespaces",
+        "features list a namespace that is refused",
+        &["feature/namespaces-true"],
+        "features",
+        |text| json_of(text, |all| add(&mut all["linux"]["namespaces"], "nonsense")),
+    ),
+    output(
+        "features-operators",
+        "features list an operator of seccomp that is refused",
+        &["feature/seccomp-true"],
+        "features",
+        |text| {
+            json_of(text, |all| add(&mut all["linux"]["seccomp"]["operators"], "SCMP_CMP_NONSENSE"))
+        },
+    ),
+    output(
+        "features-archs",
+        "features list an architecture that is refused",
+        &["feature/seccomp-archs-true"],
+        "features",
+        |text| json_of(text, |all| add(&mut all["linux"]["seccomp"]["archs"], "SCMP_ARCH_ABACUS")),
+    ),
+    output(
+        "features-memory-policy",
+        "features list a memory policy that is refused",
+        &["feature/memory-policy-true"],
+        "features",
+        |text| {
+            json_of(text, |all| add(&mut all["linux"]["memoryPolicy"]["modes"], "MPOL_NONSENSE"))
+        },
+    ),
+    output(
+        "state-annotations",
+        "state has no annotations",
+        &["lifecycle/state-fields", "operation/state", "value/annotations"],
+        "state",
+        |text| json_of(text, |state| state["annotations"] = json!({})),
+    ),
+    output(
+        "creating",
+        "a container that is being made is said to be created",
+        &["lifecycle/creating"],
+        "state",
+        |text| text.replace("\"creating\"", "\"created\""),
+    ),
+    output(
         "features-idmap",
         "features say nothing of idmapped mounts",
         &["idmap/features"],
@@ -219,8 +272,14 @@ const STATUSES: &[Fault] = &[
     ),
     status(
         "start-twice",
-        "start of what runs succeeds",
-        &["lifecycle/start-twice"],
+        "start succeeds whatever comes out",
+        &[
+            "lifecycle/start-twice",
+            "lifecycle/start-race",
+            "lifecycle/start-cannot-execute",
+            "hook/start-container-failure",
+            "hook/poststart-failure",
+        ],
         |call, code| success_of(call, "start", code),
     ),
     status(

@@ -50,6 +50,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
     let tables = [
         crate::config::FAULTS,
         crate::more::FAULTS,
+        crate::ignored::FAULTS,
         crate::label::FAULTS,
         crate::resource::FAULTS,
         crate::words::FAULTS,

@@ -12,6 +12,7 @@ mod console;
 mod crude;
 mod exec;
 mod fault;
+mod ignored;
 mod label;
 mod more;
 mod rdt;

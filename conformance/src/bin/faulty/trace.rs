@@ -30,6 +30,19 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
         Way::After(newline),
     ),
     of(
+        "pid-file-written-in-place",
+        "the pid file is emptied and written in its place",
+        &["lifecycle/pid-file-atomic"],
+        Way::After(|call, code| {
+            if code == 0
+                && let Some(path) = call.value("--pid-file")
+            {
+                fs::write(path, fs::read(path)?)?;
+            }
+            Ok(())
+        }),
+    ),
+    of(
         "state-left",
         "delete leaves the state directory",
         &["lifecycle/delete-created"],
