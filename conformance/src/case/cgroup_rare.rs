@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Case;
-use super::cgroup::{merge, refused};
+use super::cgroup::{merge, refused, values};
 use super::cgroup_limit::set_or_refused;
 use crate::harness::{Lab, Result, Stop, cgroup, ensure, ensure_eq, fail, lacks};
 
@@ -194,12 +194,16 @@ fn weight_device_empty(lab: &Lab) -> Result {
 }
 
 fn rdma(lab: &Lab) -> Result {
-    let devices = fs::read_dir("/sys/class/infiniband").into_iter().flatten().flatten();
-    let name = devices.map(|entry| entry.file_name().to_string_lossy().into_owned()).next();
-    let name = name.unwrap_or_else(|| "mlx5_1".into());
-    let wanted = format!("{name} hca_handle=3 hca_object=10000");
-    let limits = json!({ "rdma": { name: { "hcaHandles": 3, "hcaObjects": 10_000 } } });
-    set_or_refused(lab, limits, &["rdma.max"], &[&wanted], "rdma")
+    let mut devices = fs::read_dir("/sys/class/infiniband").into_iter().flatten().flatten();
+    let device = devices.next().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let limits =
+        |name: &str| json!({ "rdma": { name: { "hcaHandles": 3, "hcaObjects": 10_000 } } });
+    if let Some(name) = device {
+        let line = format!("{name} hca_handle=3 hca_object=10000");
+        let files = [("rdma.max", line.as_str())];
+        return values(lab, limits(&name), "rdma", &files, &files);
+    }
+    set_or_refused(lab, limits("mlx5_1"), &["rdma.max"], &[], "rdma")
 }
 
 fn no_conversion(lab: &Lab) -> Result {

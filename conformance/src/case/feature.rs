@@ -252,8 +252,9 @@ fn listed(lab: &Lab, pointer: &str) -> Result<Vec<String>> {
 
 fn namespaces_true(lab: &Lab) -> Result {
     for word in listed(lab, "/linux/namespaces")? {
-        if word == "time" {
-            lab.needs("/proc/self/ns/time", "time namespaces")?;
+        // A name may be recognised where the kernel has no such thing.
+        if word == "time" && !std::path::Path::new("/proc/self/ns/time").exists() {
+            continue;
         }
         taken(lab, &word, |config| {
             replace(config, &word, json!({ "type": word }));
