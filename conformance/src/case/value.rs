@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::Case;
-use crate::harness::{Lab, Result, ensure_eq};
+use crate::harness::{Lab, Result, ensure, ensure_eq};
 
 const IGNORES: &str = "runc 1.1 does not look at it";
 const OLDER: &str = "runc 1.1 implements runtime-spec 1.0.2, which has no such property";
@@ -23,6 +23,25 @@ pub(super) const CASES: &[Case] = &[
         "OCI runtime-spec config.md#specification-version (backward compatibility)",
         version_earlier,
     ),
+    Case::new(
+        "value/json-twice",
+        "a property that is there twice is refused",
+        "OCI runtime-spec glossary.md#json (objects MUST NOT include duplicate names)",
+        |lab| json_file(lab, |text| text.replacen('{', "{\"hostname\": \"other\", ", 1).into()),
+    )
+    .known("Go's encoding/json lets the last one win"),
+    Case::new(
+        "value/json-utf-8",
+        "a file that is not UTF-8 is refused",
+        "OCI runtime-spec glossary.md#json (MUST be encoded in UTF-8)",
+        |lab| {
+            json_file(lab, |text| {
+                let (head, tail) = text.split_once("\"conformance\"").unwrap_or_default();
+                [head.as_bytes(), b"\"caf\xe9\"", tail.as_bytes()].concat()
+            })
+        },
+    )
+    .known("Go's encoding/json puts another character in its place"),
     Case::new(
         "value/annotations",
         "an annotation may have an empty value and any key; state shows it",
@@ -201,6 +220,25 @@ fn refuses(
 
 fn seccomp(profile: Value) -> impl FnOnce(&mut Value) {
     move |config| config["linux"]["seccomp"] = profile
+}
+
+/// `create` with these bytes as config.json fails; with the text that they are made of it works.
+fn json_file(lab: &Lab, edit: impl FnOnce(&str) -> Vec<u8>) -> Result {
+    let bundle = lab.bundle(|_| {})?;
+    let file = bundle.folder.join("config.json");
+    let text = std::fs::read_to_string(&file)?;
+    let control = lab.container(bundle.clone());
+    control.create()?;
+    // The next one is to have the same cgroup.
+    control.delete_force()?;
+    let bytes = edit(&text);
+    ensure!(bytes != text.as_bytes(), "nothing was edited in {text}");
+    std::fs::write(file, bytes)?;
+    lab.container(bundle)
+        .try_create()?
+        .refused()?
+        .fails(1, "config.json|hostname|character")
+        .map(drop)
 }
 
 fn version(lab: &Lab) -> Result {

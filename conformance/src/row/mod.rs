@@ -164,7 +164,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The files of the specification that concern a Linux runtime.
-    const FILES: [&str; 7] = [
+    const FILES: [&str; 8] = [
         "bundle.md",
         "config.md",
         "config-linux.md",
@@ -172,6 +172,7 @@ mod tests {
         "runtime-linux.md",
         "features.md",
         "features-linux.md",
+        "glossary.md",
     ];
 
     #[test]

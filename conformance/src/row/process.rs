@@ -92,6 +92,10 @@ pub(super) const ROWS: &[Row] = rows! {
     "config.md#extensibility" {
         Must "config/unknown-properties" "Properties that the runtime does not know are ignored." => by(&["hostile/unknown-properties"]);
     }
+    "glossary.md#json" {
+        Must "config/unique-names" "A property that an object has twice is an error." => by(&["value/json-twice"]);
+        Must "config/utf-8" "A file that is not UTF-8 is an error." => by(&["value/json-utf-8"]);
+    }
     "config.md#valid-values" {
         Must "config/invalid-values" "An invalid or unsupported value is an error." => by(&["hostile/bad-values", "hostile/wrong-type"]);
     }

@@ -4,6 +4,7 @@
 mod check;
 mod sysctl;
 mod tolerance;
+mod tree;
 
 use oci_spec::runtime::{LinuxResources, Process, Spec};
 
@@ -24,8 +25,7 @@ pub fn parse(config: &[u8]) -> Result<(Spec, Vec<String>)> {
     let spec = match serde_json::from_slice::<Spec>(config) {
         Ok(spec) if !tolerance::is_misread(&spec) => spec,
         _ => {
-            let mut tree: serde_json::Value =
-                serde_json::from_slice(config).map_err(|error| syntax(&error))?;
+            let mut tree = tree::parse(config)?;
             tolerance::correct(&mut tree, &mut warnings);
             serde_path_to_error::deserialize(tree).map_err(|error| broken(&error))?
         }
@@ -44,8 +44,7 @@ pub fn parse_process(json: &[u8]) -> Result<(Process, Vec<String>)> {
         process: Process,
     }
     let mut warnings = Vec::new();
-    let process: serde_json::Value =
-        serde_json::from_slice(json).map_err(|error| syntax(&error))?;
+    let process = tree::parse(json)?;
     object(&process)?;
     let mut tree = serde_json::json!({ "process": process });
     tolerance::correct(&mut tree, &mut warnings);
@@ -67,8 +66,7 @@ pub fn parse_resources(json: &[u8]) -> Result<LinuxResources> {
     struct Part {
         resources: LinuxResources,
     }
-    let resources: serde_json::Value =
-        serde_json::from_slice(json).map_err(|error| syntax(&error))?;
+    let resources = tree::parse(json)?;
     object(&resources)?;
     let mut tree = serde_json::json!({ "linux": { "resources": resources } });
     tolerance::correct(&mut tree, &mut Vec::new());
