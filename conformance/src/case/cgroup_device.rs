@@ -31,6 +31,18 @@ pub(super) const CASES: &[Case] = &[
         device(lab, &[("rwm", true, true), ("rwm", true, false)], "read", libc::EPERM)?;
         device(lab, &[("rwm", true, false), ("rwm", true, true)], "read", libc::ENXIO)
     }),
+    Case::new(
+        "cgroup/devices-type",
+        "a rule for block devices says nothing of character devices, and type a is every device",
+        RESOURCES,
+        types,
+    ),
+    Case::new(
+        "cgroup/devices-make",
+        "a node of any device can be made, and a device without a rule cannot be used by it",
+        "runc: mknod is allowed, since images and packages have nodes; Docker, containerd",
+        make,
+    ),
     Case::new("cgroup/devices-default", "null and zero work without a rule", RESOURCES, |lab| {
         let container = lab.with_args(&["/probe", "write", "/dev/null", "text"])?;
         ensure_eq!(container.run()?.ok()?.stdout, "ok\n", "write to /dev/null");
@@ -52,6 +64,47 @@ pub(super) fn free_major_but(other: i64) -> Result<i64> {
     // The ranges that devices.txt of the kernel reserves for local use.
     let free = (60..64).chain(120..128).find(|major| !taken.contains(major));
     free.map_or_else(|| lacks("a free device number"), Ok)
+}
+
+fn types(lab: &Lab) -> Result {
+    let major = free_major()?;
+    for (kind, want) in [("c", libc::ENXIO), ("b", libc::EPERM), ("a", libc::ENXIO)] {
+        let container = lab.container(lab.bundle(|config| {
+            config["linux"]["devices"] =
+                json!([{ "path": "/dev/odd", "type": "c", "major": major, "minor": 7 }]);
+            let mut rule = json!({ "allow": true, "type": kind, "access": "rwm" });
+            if kind != "a" {
+                rule["major"] = major.into();
+            }
+            config["linux"]["resources"]["devices"] =
+                json!([{ "allow": false, "access": "rwm" }, rule]);
+            config["process"]["args"] = json!(["/probe", "open", "/dev/odd"]);
+        })?);
+        let output = container.run()?.ok()?.stdout;
+        ensure_eq!(
+            output,
+            format!("errno {want}\n"),
+            "a character device with a rule of type {kind}"
+        );
+    }
+    Ok(())
+}
+
+fn make(lab: &Lab) -> Result {
+    let script = format!("busybox mknod /tmp/odd c {} 7 && /probe open /tmp/odd", free_major()?);
+    let container = lab.container(lab.bundle(|config| {
+        for set in ["bounding", "effective", "permitted"] {
+            if let Some(names) = config["process"]["capabilities"][set].as_array_mut() {
+                names.push("CAP_MKNOD".into());
+            }
+        }
+        config["root"]["readonly"] = false.into();
+        config["linux"]["resources"]["devices"] = json!([{ "allow": false, "access": "rwm" }]);
+        config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+    })?);
+    let output = container.run()?.ok()?.stdout;
+    ensure_eq!(output, format!("errno {}\n", libc::EPERM), "a node without a rule");
+    Ok(())
 }
 
 /// The errno of opening a device under rules of (access, with minor, allow) after "deny all".

@@ -55,6 +55,19 @@ pub(super) const CASES: &[Case] = &[
         args_absent,
     ),
     Case::new(
+        "hook/directory",
+        "hooks in the runtime's namespaces start in the bundle, startContainer hooks in the root",
+        "runc; what a hook's relative paths stand for",
+        directory,
+    )
+    .known("runc 1.1 runs poststop hooks where delete was called"),
+    Case::new(
+        "hook/network",
+        "a createRuntime hook enters the network namespace by the pid of the state, and sets it up",
+        "OCI runtime-spec config.md#createruntime-hooks (the network namespace could be set up)",
+        network,
+    ),
+    Case::new(
         "hook/descriptors",
         "a hook has standard input, output and error and nothing else",
         "CVE-2024-21626 (descriptors of the runtime must not leak)",
@@ -243,6 +256,36 @@ fn namespaces(lab: &Lab) -> Result {
             ensure_eq!(found.as_slice(), wanted.as_slice(), "namespaces of {name}");
         }
     }
+    Ok(())
+}
+
+fn directory(lab: &Lab) -> Result {
+    let Hooked { bundle, folder } = hooked(lab, &["/probe", "exit", "0"], everywhere)?;
+    let c = lab.container(bundle);
+    c.up()?;
+    c.wait()?;
+    c.delete()?;
+    let bundle = c.bundle.word();
+    for (name, wanted) in [
+        ("prestart-1", bundle.as_str()),
+        ("createRuntime-1", bundle.as_str()),
+        ("startContainer-1", "/"),
+        ("poststop-1", bundle.as_str()),
+    ] {
+        ensure_eq!(part(&folder, name, "facts")?["cwd"], wanted, "directory of {name}");
+    }
+    Ok(())
+}
+
+fn network(lab: &Lab) -> Result {
+    let script = r#"pid=$(grep -o '"pid": *[0-9]*' | head -n 1 | grep -o '[0-9]*$')
+        nsenter --net=/proc/$pid/ns/net ip link set lo mtu 1400"#;
+    let bundle = lab.bundle(|config| {
+        config["hooks"] = json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", script],
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] }] });
+        config["process"]["args"] = json!(["/probe", "cat", "/sys/class/net/lo/mtu"]);
+    })?;
+    ensure_eq!(lab.container(bundle).run()?.ok()?.stdout, "1400\n", "MTU of lo");
     Ok(())
 }
 

@@ -364,6 +364,10 @@ fn time_offsets(lab: &Lab) -> Result {
         (2_000_000..2_000_060).contains(&shifted),
         "the container's boottime is {shifted} s ahead, want 2000000"
     );
+    let offsets = facts["timeOffsets"].as_str().unwrap_or_default();
+    let words: Vec<&str> = offsets.split_whitespace().collect();
+    let wanted = ["monotonic", "100000", "5", "boottime", "2000000", "0"];
+    ensure_eq!(words, wanted, "timens_offsets");
     Ok(())
 }
 

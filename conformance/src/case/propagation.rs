@@ -29,6 +29,12 @@ pub(super) const CASES: &[Case] = &[
         rootfs_propagation,
     )
     .known("runc 1.1 makes the parent private before it binds the rootfs, so shared is lost"),
+    Case::new(
+        "propagation/rootfs-host",
+        "on a host whose mounts are shared, / receives from it when it is a slave, and never sends",
+        "OCI runtime-spec config-linux.md#rootfs-mount-propagation",
+        rootfs_host,
+    ),
 ];
 
 /// Whether one of mountinfo's optional fields of the mount starts with the word.
@@ -72,6 +78,31 @@ fn propagation_in(lab: &Lab) -> Result {
     let table = fs::read_to_string(format!("/proc/{}/mountinfo", c.pid()?))?;
     ensure!(table.contains(" /tmp/slave/late "), "the mount did not reach the slave: {table}");
     ensure!(!table.contains(" /tmp/private/late "), "the mount reached the private one: {table}");
+    Ok(())
+}
+
+/// In a mount namespace where all is shared, as systemd has it on a host.
+fn rootfs_host(lab: &Lab) -> Result {
+    let table = lab.folder.join("mountinfo");
+    let script = format!("cat /proc/self/mountinfo >{}; exec \"$0\" \"$@\"", table.display());
+    for (word, receives) in
+        [("slave", true), ("rslave", true), ("private", false), ("shared", false)]
+    {
+        let c =
+            lab.container(lab.bundle(|config| config["linux"]["rootfsPropagation"] = word.into())?);
+        let shared = ["unshare", "--mount", "--propagation", "shared", "sh", "-c", &script];
+        let facts = c.launch("run", &[]).wrap(shared).run()?.ok()?.json()?;
+        let root = mount_at(&facts, "/")?;
+        // What is shared inside may also be a slave of the host.
+        let open = word == "shared";
+        ensure!(open || propagates(root, "master:") == receives, "/ with {word}: {root}");
+        let hosts = fs::read_to_string(&table)?;
+        let fields = root["propagation"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for peer in fields.filter(|field| field.starts_with("shared:")) {
+            let found = hosts.split_whitespace().any(|field| field == peer);
+            ensure!(!found, "/ with {word} is a peer of the host's: {root}");
+        }
+    }
     Ok(())
 }
 

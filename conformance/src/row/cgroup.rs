@@ -21,6 +21,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "cgroup/devices-order" "Rules are applied in the listed order." => by(&["cgroup/devices-order"]);
         Must "cgroup/devices-allow" "allow lets a device be used, and without it the device cannot be used." => by(&["cgroup/devices-allow", "cgroup/devices-deny"]);
         Must "cgroup/devices-numbers" "A number that is not given means all." => by(&["cgroup/devices-any-minor"]);
+        Must "cgroup/devices-type" "type is c, b, or a for all, which is also meant when none is given." => by(&["cgroup/devices-type", "cgroup/devices-deny"]);
         Must "cgroup/devices-access" "access is any of reading, writing and making." => by(&["cgroup/devices-access"]);
         Must "cgroup/devices-default" "The default devices stay usable." => by(&["cgroup/devices-default"]);
     }

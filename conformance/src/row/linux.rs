@@ -95,9 +95,9 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "sysctl/refused" "A parameter that does not exist, or a value that the kernel refuses, is an error." => by(&["sysctl/unknown", "sysctl/bad-value"]);
     }
     "config-linux.md#rootfs-mount-propagation" {
-        Must "propagation/shared" "shared puts the root into a peer group." => by(&["propagation/rootfs"]);
-        Must "propagation/slave" "slave makes the root receive from the host." => by(&["propagation/rootfs"]);
-        Must "propagation/private" "private separates the root from the host." => by(&["propagation/rootfs"]);
+        Must "propagation/shared" "shared puts the root into a peer group of its own." => by(&["propagation/rootfs", "propagation/rootfs-host"]);
+        Must "propagation/slave" "slave makes the root receive from the host, and not the other way round." => by(&["propagation/rootfs", "propagation/rootfs-host"]);
+        Must "propagation/private" "private separates the root from the host." => by(&["propagation/rootfs", "propagation/rootfs-host"]);
         Must "propagation/unbindable" "unbindable makes the root private and unbindable." => by(&["propagation/rootfs"]);
         Must "propagation/other" "Another word is an error." => by(&["hostile/bad-values"]);
     }

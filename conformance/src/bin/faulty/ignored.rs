@@ -126,6 +126,17 @@ const OTHERS: &[Fault] = &[
             }
         },
     ),
+    of(
+        "rootfs-slave",
+        "a root that is to be a slave is private",
+        &["propagation/rootfs-host"],
+        |c| {
+            c["linux"]["rootfsPropagation"] = "private".into();
+        },
+    ),
+    of("device-type", "a rule holds for every type", &["cgroup/devices-type"], |c| {
+        list(c, "/linux/resources/devices").for_each(|rule| without(rule, "/type"));
+    }),
     of("loopback", "lo is left down", &["namespace/loopback"], |c| {
         inside(c, "ip link set lo down");
     }),
