@@ -45,7 +45,7 @@ fn creating(lab: &Lab) -> Result {
     for pipe in [&begun, &go] {
         mknodat(CWD, pipe, FileType::Fifo, Mode::RWXU, 0)?;
     }
-    let script = format!("echo yes >{}; cat {}", begun.display(), go.display());
+    let script = format!("echo yes >{}; read word <{}", begun.display(), go.display());
     let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"] });
     let container = lab.container(lab.bundle(|config| {
         config["hooks"] = json!({ "createRuntime": [hook] });
@@ -58,8 +58,6 @@ fn creating(lab: &Lab) -> Result {
 
     let looked = look_while_creating(&container);
     std::io::Write::write_all(&mut go, b"go\n")?;
-    // The end of the pipe: its last writer.
-    drop(go);
     container.adopt_if(call.finish()?)?.ok()?;
     looked?;
     ensure_eq!(container.status()?, "created", "status afterwards");
