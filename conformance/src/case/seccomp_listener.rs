@@ -31,6 +31,12 @@ pub(super) const CASES: &[Case] = &[
         missing,
     ),
     Case::new(
+        "seccomp/listener-own-calls",
+        "asking for a call that the runtime itself needs to hand the descriptor on is an error",
+        "runc: SCMP_ACT_NOTIFY cannot be used for the write syscall; it would wait for itself",
+        own_calls,
+    ),
+    Case::new(
         "seccomp/listener-unused",
         "listenerPath without SCMP_ACT_NOTIFY is ignored",
         SPEC,
@@ -94,6 +100,19 @@ fn missing(lab: &Lab) -> Result {
     ensure!(done.code != Some(0), "a run without an agent must fail, but it {}", done.ended());
     ensure!(!done.stdout.contains("result"), "the workload ran: {}", done.stdout);
     Ok(())
+}
+
+fn own_calls(lab: &Lab) -> Result {
+    let path = lab.folder.join("agent.sock");
+    let _socket = UnixListener::bind(&path)?;
+    let c = lab.container(lab.bundle(|config| {
+        config["linux"]["seccomp"] = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": path,
+            "syscalls": [{ "names": ["write"], "action": "SCMP_ACT_NOTIFY" }]
+        });
+    })?);
+    c.run()?.refused()?.fails(1, "SCMP_ACT_NOTIFY").map(drop)
 }
 
 fn unused(lab: &Lab) -> Result {

@@ -54,6 +54,13 @@ pub(super) const CASES: &[Case] = &[
         "OCI runtime-spec config.md#linux-process oomScoreAdj; proc_pid_oom_score_adj(5)",
         oom_score_adj,
     ),
+    Case::new(
+        "user/join-with-maps",
+        "maps beside a joined user namespace are its own, or an error",
+        "OCI runtime-spec runtime.md#create (what cannot be applied is an error); user_namespaces(7)",
+        join_with_maps,
+    )
+    .known("runc before 1.2 does not compare them"),
     Case::new("user/no-mapping", "a new user namespace needs a map", MAPPINGS, |lab| {
         refused(lab, |config| add(config, json!({ "type": "user" })))
     }),
@@ -325,4 +332,24 @@ fn join(lab: &Lab) -> Result {
     ensure_eq!(facts["uid"], 0, "uid");
     ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
     Ok(())
+}
+
+fn join_with_maps(lab: &Lab) -> Result {
+    let first = lab.container(bundle(lab, |config| {
+        config["process"]["args"] = json!(["/probe", "sleep"]);
+    })?);
+    first.up_ready()?;
+    let path = format!("/proc/{}/ns/user", first.pid()?);
+    let joined = |base: u32| {
+        lab.container(bundle(lab, |config| {
+            replace(config, "user", json!({ "type": "user", "path": path }));
+            let ids = json!([{ "containerID": 0, "hostID": base, "size": 65536 }]);
+            config["linux"]["uidMappings"] = ids.clone();
+            config["linux"]["gidMappings"] = ids;
+        })?)
+        .run()
+    };
+    let facts = joined(BASE)?.ok()?.json()?;
+    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
+    joined(BASE + 1)?.refused().map(drop)
 }

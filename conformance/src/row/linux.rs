@@ -1,6 +1,6 @@
 //! config-linux.md: file systems, namespaces, id maps, devices, sysctl, the paths that are hidden.
 
-use super::{Row, by, rows, unproven};
+use super::{Row, by, rows};
 
 pub(super) const ROWS: &[Row] = rows! {
     "config-linux.md#default-filesystems" {
@@ -43,6 +43,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "map/uid" "uidMappings are the map of the user namespace, range by range." => by(&["user/maps", "user/several-ranges", "user/identity"]);
         Must "map/gid" "gidMappings are the map of the user namespace, range by range." => by(&["user/maps", "user/several-ranges", "user/groups"]);
         Should "map/owner" "The owners of the root file system are left alone." => by(&["resource/rootfs-owner"]);
+        Must "map/joined" "Maps beside a user namespace that is joined are its own, or an error." => by(&["user/join-with-maps"]);
         Must "map/required" "A new user namespace without maps is an error." => by(&["user/no-mapping"]);
     }
     "config-linux.md#offset-for-time-namespace" {

@@ -78,6 +78,7 @@ pub(crate) fn lower(spec: &Spec) -> Result<NamespacePlan> {
         around_clone: Vec::new(),
         at_clone: 0,
         in_init: Vec::new(),
+        joined_maps: joined_maps(spec, &wanted)?,
         maps,
         devices: net_devices(spec, &wanted)?,
         init: empty(&wanted),
@@ -182,13 +183,23 @@ fn maps(spec: &Spec, wanted: &Wanted) -> Result<Option<IdMaps>> {
     let gid = linux.and_then(|linux| linux.gid_mappings().as_deref()).unwrap_or_default();
     match wanted.get(Kind::User) {
         Source::New => IdMaps::lower(uid, gid, "linux").map(Some),
-        // A joined namespace has its maps already; what the configuration says of them changes nothing.
+        // A joined namespace has its maps already: they are compared when init is inside.
         Source::Path { .. } => Ok(None),
         Source::Inherit if uid.is_empty() && gid.is_empty() => Ok(None),
         Source::Inherit => Err(Error::spec(
             if uid.is_empty() { "linux.gidMappings" } else { "linux.uidMappings" },
             "id mappings need a user namespace: add {\"type\": \"user\"} to linux.namespaces",
         )),
+    }
+}
+
+fn joined_maps(spec: &Spec, wanted: &Wanted) -> Result<Option<IdMaps>> {
+    let linux = spec.linux().as_ref().filter(|_| wanted.is_joined(Kind::User));
+    match linux.map(|linux| (linux.uid_mappings(), linux.gid_mappings())) {
+        Some((Some(uid), Some(gid))) if !uid.is_empty() && !gid.is_empty() => {
+            IdMaps::lower(uid, gid, "linux").map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

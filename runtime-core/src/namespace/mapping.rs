@@ -1,5 +1,6 @@
 //! Writing the id maps of a new user namespace from outside, while its process waits.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -30,6 +31,32 @@ pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
     } else {
         run_helper("newuidmap", pid, &maps.uid)
     }
+}
+
+/// Compares the maps of the user namespace that `pid` has joined with those of the configuration, which cannot change
+/// them. As runc since 1.2: who gives both a path and maps relies on them.
+///
+/// # Errors
+/// They differ.
+pub(crate) fn check_joined(pid: i32, maps: &IdMaps) -> Result<()> {
+    for (file, field, wanted) in [
+        ("uid_map", "linux.uidMappings", render(&maps.uid)),
+        ("gid_map", "linux.gidMappings", render(&maps.gid)),
+    ] {
+        let path = format!("/proc/{pid}/{file}");
+        let text = std::fs::read_to_string(&path).call(|| format!("read({path})"))?;
+        if lines(&text) != lines(&wanted) {
+            let found = lines(&text).into_iter().collect::<Vec<_>>().join(", ");
+            let message = format!("the joined user namespace has another map: {found}");
+            return Err(Error::spec(field, message));
+        }
+    }
+    Ok(())
+}
+
+/// The lines of a map without their padding; the order means nothing.
+fn lines(text: &str) -> BTreeSet<String> {
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
 /// A caller without rights may map one id only: its own.

@@ -147,6 +147,8 @@ pub struct NamespacePlan {
     pub in_init: Vec<Kind>,
     /// The maps of a new user namespace.
     pub maps: Option<IdMaps>,
+    /// What a joined user namespace is said to have.
+    pub joined_maps: Option<IdMaps>,
     /// Network devices that move into the container.
     pub devices: Vec<NetDevice>,
     /// Init's part.

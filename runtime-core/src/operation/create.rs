@@ -236,6 +236,9 @@ fn build<'a>(
 
     let serve = || serve::until_ready(&mut child, plan, bundle, record, undo);
     tracing::debug_span!("init").in_scope(serve)?;
+    if let Some(maps) = &plan.namespaces.joined_maps {
+        mapping::check_joined(child.pid, maps)?;
+    }
     drop(keeper);
     // What would have kept init out, or the caller from its memory: no processes at all, little memory.
     write_last_limits(&mut cgroups, record)?;
