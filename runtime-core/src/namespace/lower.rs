@@ -195,12 +195,10 @@ fn maps(spec: &Spec, wanted: &Wanted) -> Result<Option<IdMaps>> {
 
 fn joined_maps(spec: &Spec, wanted: &Wanted) -> Result<Option<IdMaps>> {
     let linux = spec.linux().as_ref().filter(|_| wanted.is_joined(Kind::User));
-    match linux.map(|linux| (linux.uid_mappings(), linux.gid_mappings())) {
-        Some((Some(uid), Some(gid))) if !uid.is_empty() && !gid.is_empty() => {
-            IdMaps::lower(uid, gid, "linux").map(Some)
-        }
-        _ => Ok(None),
-    }
+    let uid = linux.and_then(|linux| linux.uid_mappings().as_deref());
+    let both = uid.zip(linux.and_then(|linux| linux.gid_mappings().as_deref()));
+    let given = both.filter(|(uid, gid)| !uid.is_empty() && !gid.is_empty());
+    given.map(|(uid, gid)| IdMaps::lower(uid, gid, "linux")).transpose()
 }
 
 fn names(spec: &Spec, plan: &mut NamespacePlan) -> Result<()> {
