@@ -13,7 +13,7 @@ use oci_spec::runtime::LinuxResources;
 use super::{
     CgroupPlan, Controller, HierarchyPlan, Inherit, Setting, Version, device, path, systemd,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::{CgroupLayout, Host};
 
 /// cgroup2 controllers that every container gets where the host has them, so that there are statistics.
@@ -58,7 +58,7 @@ pub fn lower(
     if let Some(block_io) = resources.block_io() {
         target.section(|target| io::lower(block_io, target))?;
     }
-    target.section(|target| other::lower(resources, target))?;
+    other::lower(resources, &mut target)?;
     let rules = target.legacy_rules(resources)?;
     let Target { mut hierarchies, warnings, .. } = target;
     let unit = place
@@ -76,6 +76,8 @@ struct Target<'a> {
     host: &'a Host,
     hierarchies: Vec<HierarchyPlan>,
     warnings: Vec<String>,
+    /// A controller was asked for that is not there.
+    missing: bool,
 }
 
 /// Where a controller is, so that a setting can be written in that interface's terms.
@@ -118,14 +120,15 @@ impl<'a> Target<'a> {
         if hierarchies.is_empty() {
             warnings.push("no cgroup file system is mounted: the container gets no cgroup".into());
         }
-        Self { host, hierarchies, warnings }
+        Self { host, hierarchies, warnings, missing: false }
     }
 
     /// One section of linux.resources. Without privilege a controller that is not there, because nobody has
     /// delegated it, is worth a warning.
     fn section(&mut self, lower: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.missing = false;
         match lower(self) {
-            Err(error) if self.host.rootless && error.kind() == ErrorKind::Unsupported => {
+            Err(error) if self.host.rootless && self.missing => {
                 self.warnings.push(format!("{error}: {HINT}"));
                 Ok(())
             }
@@ -160,10 +163,11 @@ impl<'a> Target<'a> {
                 self.need(index, controller, field);
                 Ok(Home { version: Version::V2, index })
             }
-            _ => Err(Error::unsupported(
-                field,
-                format!("this host has no {controller} controller mounted"),
-            )),
+            _ => {
+                self.missing = true;
+                let message = format!("this host has no {controller} controller mounted");
+                Err(Error::unsupported(field, message))
+            }
         }
     }
 

@@ -104,7 +104,11 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
                     v2::attach_devices(&dir, rules)?;
                 }
                 if let Some(owner) = plan.owner {
-                    owner::give(&dir, &base, owner)?;
+                    match owner::give(&dir, &base, owner) {
+                        // The directory was there, and is somebody else's.
+                        Err(error) if plan.optional && is_denied(&error) => {}
+                        other => other?,
+                    }
                 }
                 prepared.unified = Some(dir);
                 prepared.late.clone_from(&hierarchy.late);

@@ -168,8 +168,9 @@ fn cgroup_owner(spec: &Spec, host: &Host, namespaces: &NamespacePlan) -> Option<
         None if namespaces.wanted.is_inherited(Kind::User) => uid,
         None => return None,
     };
-    // Whoever makes the cgroup owns it already, and only root may give it away.
-    (owner != host.euid && host.euid == 0 && !host.rootless).then_some(owner)
+    // Whoever makes the cgroup owns it already, and only root may give it away: that of a user namespace, too, to
+    // the ids that it has.
+    (owner != host.euid && host.euid == 0).then_some(owner)
 }
 
 /// The user namespaces that idmapped mounts take their maps from.

@@ -13,16 +13,17 @@ const UNIFIED: &str = "linux.resources.unified";
 
 pub(super) fn lower(resources: &LinuxResources, target: &mut Target<'_>) -> Result<()> {
     if let Some(pids) = resources.pids() {
-        lower_pids(pids.limit(), target)?;
+        target.section(|target| lower_pids(pids.limit(), target))?;
     }
     for (index, limit) in resources.hugepage_limits().iter().flatten().enumerate() {
-        hugepages(limit, index, target)?;
+        target.section(|target| hugepages(limit, index, target))?;
     }
     if let Some(network) = resources.network() {
-        lower_network(network, target)?;
+        target.section(|target| lower_network(network, target))?;
     }
-    rdma(resources, target)?;
-    // Last, so that what is said in the kernel's own words wins over a converted value.
+    target.section(|target| rdma(resources, target))?;
+    // An error for everybody where the host has no such controller: "MUST generate an error" (config-linux.md,
+    // Unified), and nobody writes such an entry for a host in general. Last, so that what is said in the kernel's own words wins over a converted value.
     unified(resources, target)
 }
 

@@ -295,6 +295,26 @@ fn without_privilege_a_missing_controller_is_a_warning() {
 }
 
 #[test]
+fn without_privilege_one_missing_controller_takes_no_other_limit_along() {
+    let mut host = unified_host();
+    host.cgroups = CgroupLayout::Unified { controllers: vec!["pids".into(), "rdma".into()] };
+    host.rootless = true;
+    let json = r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4096}],
+        "rdma":{"mlx5_0":{"hcaHandles":3}},"unified":{"pids.max":"7"}}"#;
+    let (plan, warnings) = lowered(json, &host).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("hugepageLimits[0]"), "{warnings:?}");
+    let files: Vec<_> = plan.settings().map(|setting| setting.file.as_str()).collect();
+    assert_eq!(files, ["rdma.max", "pids.max"]);
+    // What the kernel has no longer is nothing that anybody could delegate.
+    let old = r#"{"memory":{"limit":4096,"disableOOMKiller":true}}"#;
+    host.cgroups = unified_host().cgroups;
+    assert!(lowered(old, &host).unwrap_err().path().unwrap().ends_with("disableOOMKiller"));
+    let nonsense = r#"{"unified":{"nonsense.max":"1"}}"#;
+    let error = lowered(nonsense, &host).unwrap_err();
+    assert_eq!(error.path(), Some("linux.resources.unified.nonsense.max"));
+}
+
+#[test]
 fn deprecated_and_ignored_fields_warn() {
     let json = r#"{"memory":{"kernel":1,"kernelTCP":1,"useHierarchy":false},"network":{}}"#;
     let (_, warnings) = lowered(json, &unified_host()).unwrap();
