@@ -35,6 +35,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<bool, Box<dyn std::error::Erro
     }
     // Containers of a worker that was killed come to us, so that they can be waited for.
     set_child_subreaper(rustix::process::getpid().into())?;
+    cgroup::settle_in().map_err(|error| format!("the cgroup of the suite: {error}"))?;
     let mut args = options.runtime_args.clone();
     if options.systemd_cgroup {
         args.push(SYSTEMD.into());

@@ -115,6 +115,7 @@ pub(super) const CASES: &[Case] = &[
         values(lab, json!({ "cpu": { "cpus": "0", "mems": "0" } }), "cpuset", &files, &files)
     }),
     Case::new("cgroup/cpuset-missing-cpu", "a processor that is not there", RESOURCES, |lab| {
+        cgroup::needs_if_delegated("cpuset")?;
         refused(lab, json!({ "cpu": { "cpus": "4095" } }), "cpu")
     }),
     Case::new("cgroup/pids", "pids.limit", RESOURCES, |lab| {

@@ -110,6 +110,7 @@ fn make(lab: &Lab) -> Result {
 /// The errno of opening a device under rules of (access, with minor, allow) after "deny all".
 fn device(lab: &Lab, rules: &[(&str, bool, bool)], way: &str, want: i32) -> Result {
     const MINOR: i64 = 7;
+    lab.needs_devices()?;
     let major = free_major()?;
     let probe = if way == "read" { "open" } else { "write" };
     let container = lab.container(lab.bundle(|config| {

@@ -97,6 +97,14 @@ pub(super) fn set_or_refused(
         .flat_map(|hierarchy| files.iter().map(|file| hierarchy.mount.join(&leaf).join(file)))
         .filter_map(|file| Some(fs::read_to_string(file).ok()?.trim().to_owned()))
         .collect();
+    // Where the suite has only what was delegated to it, a runtime may do without, with a word.
+    if got.is_empty() && !cgroup::base().is_empty() {
+        ensure!(
+            word.split('|').any(|either| done.stderr.contains(either)),
+            "neither in force, nor refused, nor warned of: {files:?}"
+        );
+        return Ok(());
+    }
     ensure!(
         got.iter().any(|all| all.lines().any(|l| want.contains(&l))),
         "{files:?}: {got:?}, not {want:?}"

@@ -25,7 +25,7 @@ pub(super) const CASES: &[Case] = &[
         "cgroup/owner-v2",
         "a writable cgroup of its own belongs to the container's root, its limits do not",
         OWNER,
-        |lab| given(lab, user_namespace::bundle(lab, writable)?, 100_000),
+        |lab| given(lab, user_namespace::bundle(lab, writable)?, user_namespace::ids().0),
     )
     .known(SYSTEMD_ONLY),
     Case::new(
@@ -205,9 +205,10 @@ fn inner_node(lab: &Lab) -> Result {
 /// another: what opening both ends in.
 fn with_program<'l>(lab: &'l Lab, flags: u32) -> Result<(Container<'l>, Vec<i64>)> {
     lab.needs_cgroup_paths()?;
+    lab.needs_devices()?;
     let taken = cgroup_device::free_major()?;
     let majors = [taken, cgroup_device::free_major_but(taken)?];
-    let parent = alone(&lab.token)?;
+    let parent = alone(&lab.cgroup())?;
     fs::create_dir_all(&parent)?;
     let program = bpf::load_deny(u8::try_from(taken).unwrap_or(u8::MAX))?;
     bpf::attach(fs::File::open(&parent)?.as_fd(), program.as_fd(), flags)?;
@@ -254,13 +255,13 @@ fn exclusive(lab: &Lab) -> Result {
 
 fn controllers(lab: &Lab) -> Result {
     lab.needs_cgroup_paths()?;
-    let root = alone("")?;
-    let path = format!("{}/a/b/{}-c", lab.token, lab.token);
+    let root = alone(cgroup::base().trim_start_matches('/'))?;
+    let path = format!("{}/a/b/{}-c", lab.cgroup(), lab.token);
     let container = sleeper(lab, |config| {
         config["linux"]["cgroupsPath"] = format!("/{path}").into();
         config["linux"]["resources"]["pids"] = json!({ "limit": 9 });
     })?;
-    let folder = root.join(&path);
+    let folder = alone(&path)?;
     let has = |folder: &Path| cgroup::read(folder, "cgroup.controllers");
     for name in has(&root)?.split(' ').filter(|name| ["memory", "pids", "cpu"].contains(name)) {
         ensure!(has(&folder)?.split(' ').any(|other| other == name), "{name} at the container");
@@ -279,7 +280,7 @@ fn occupied(parent: &Path) -> Result<std::process::Child> {
 
 fn busy_parent(lab: &Lab) -> Result {
     lab.needs_cgroup_paths()?;
-    let parent = alone(&lab.token)?;
+    let parent = alone(&lab.cgroup())?;
     cgroup::needs("memory")?;
     let container = lab.container(lab.bundle(|config| {
         config["linux"]["resources"]["memory"] = json!({ "limit": 67_108_864 });
@@ -296,9 +297,15 @@ fn busy_parent(lab: &Lab) -> Result {
 
 fn threaded_parent(lab: &Lab) -> Result {
     lab.needs_cgroup_paths()?;
-    let parent = alone(&lab.token)?;
+    let parent = alone(&lab.cgroup())?;
     fs::create_dir_all(&parent)?;
-    fs::write(parent.join("cgroup.type"), "threaded")?;
+    match fs::write(parent.join("cgroup.type"), "threaded") {
+        // What is delegated already passes controllers on, and then only whole processes can be below.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+            return lacks("a cgroup that may become threaded");
+        }
+        other => other?,
+    }
     let container = lab.container(lab.bundle(|config| {
         config["linux"]["resources"]["memory"] = json!({ "limit": 67_108_864 });
     })?);

@@ -90,6 +90,7 @@ fn node(path: &Path, mode: u32, minor: u32) -> Result {
 
 fn default(lab: &Lab) -> Result {
     let facts = facts(lab, &[])?;
+    let owner = lab.owner_of_devices()?;
     for (name, major, minor) in [
         ("null", 1, 3),
         ("zero", 1, 5),
@@ -99,7 +100,7 @@ fn default(lab: &Lab) -> Result {
         ("tty", 5, 0),
     ] {
         let want = json!({
-            "type": "c", "major": major, "minor": minor, "mode": 0o666, "uid": 0, "gid": 0,
+            "type": "c", "major": major, "minor": minor, "mode": 0o666, "uid": owner, "gid": owner,
             "target": null
         });
         ensure_eq!(device(&facts, name), want, "/dev/{name}");
@@ -150,6 +151,7 @@ fn with_devices(lab: &Lab, devices: Value) -> Result<crate::harness::Bundle> {
 }
 
 fn configured(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let facts = lab
         .container(with_devices(
             lab,
@@ -184,6 +186,7 @@ fn configured(lab: &Lab) -> Result {
 }
 
 fn subfolder(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let bundle = lab.bundle(|config| {
         config["linux"]["devices"] = json!([
             { "path": "/dev/net/deep/tun", "type": "c", "major": 10, "minor": 200,
@@ -199,6 +202,7 @@ fn subfolder(lab: &Lab) -> Result {
 }
 
 fn caller_umask(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let bundle = with_devices(
         lab,
         json!([{ "path": "/dev/open", "type": "c", "major": 1, "minor": 3,
@@ -218,6 +222,7 @@ fn caller_umask(lab: &Lab) -> Result {
 }
 
 fn same_exists(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let bundle = lab.bundle(|config| {
         config["linux"]["devices"] = json!([
             { "path": "/node", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666,
@@ -232,6 +237,7 @@ fn same_exists(lab: &Lab) -> Result {
 }
 
 fn other_exists(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let bundle = with_devices(
         lab,
         json!([{ "path": "/node", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666,
@@ -251,6 +257,7 @@ fn other_exists(lab: &Lab) -> Result {
 }
 
 fn unknown_type(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let known = json!([{ "path": "/dev/x", "type": "c", "major": 1, "minor": 3 }]);
     lab.container(with_devices(lab, known)?).run()?.ok()?;
     for device in [
@@ -263,6 +270,7 @@ fn unknown_type(lab: &Lab) -> Result {
 }
 
 fn bound_dev(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let own = lab.new_folder("dev")?;
     fs::write(own.join("marker"), "mine")?;
     node(&own.join("null"), 0o622, 3)?;

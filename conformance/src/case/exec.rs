@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::terminal::{read_all, receive};
+use super::user_namespace;
 use crate::harness::call::Call;
 use crate::harness::container::PATIENCE;
 use crate::harness::{Container, Lab, Result, cgroup, ensure, ensure_eq, lacks, process};
@@ -133,7 +134,7 @@ fn user_namespace(lab: &Lab) -> Result {
         if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
             list.push(json!({ "type": "user" }));
         }
-        let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 1000 }]);
+        let map = json!([{ "containerID": 0, "hostID": user_namespace::ids().0, "size": 1000 }]);
         config["linux"]["uidMappings"] = map.clone();
         config["linux"]["gidMappings"] = map;
     })?;

@@ -215,6 +215,7 @@ fn copy_on_write(lab: &Lab) -> Result {
 }
 
 fn mount_points(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let layers = layered(lab, |config| {
         let scratch =
             json!({ "destination": "/made/for/mount", "type": "tmpfs", "source": "tmpfs" });

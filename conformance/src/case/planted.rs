@@ -101,6 +101,7 @@ fn null_symlink(lab: &Lab) -> Result {
 }
 
 fn null_other(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     control(lab)?;
     let plants: [fn(&Path) -> Result; 3] = [
         |null| Ok(fs::write(null, "planted")?),
@@ -123,6 +124,7 @@ fn null_other(lab: &Lab) -> Result {
 }
 
 fn null_in_volume(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let volume = lab.new_folder("dev")?;
     let null = volume.join("null");
     let mount = |config: &mut Value| add(config, bind(&volume, "/dev", &["rbind"]));

@@ -204,6 +204,7 @@ fn seccomp_trace(lab: &Lab) -> Result {
 }
 
 fn device_elsewhere(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let bundle = lab.bundle(|config| {
         config["process"]["args"] = json!(["/probe", "write", "/srv/deep/sink", "x"]);
         config["root"]["readonly"] = false.into();

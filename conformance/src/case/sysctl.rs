@@ -31,6 +31,7 @@ pub(super) const CASES: &[Case] = &[
         applied(lab, &[("fs.mqueue.msg_max", "7"), ("fs.mqueue.queues_max", "33")])
     }),
     Case::new("sysctl/domainname", "kernel.domainname of the own uts namespace", SPEC, |lab| {
+        lab.needs_writable("/proc/sys/kernel/domainname")?;
         applied(lab, &[("kernel.domainname", "example.org")])
     }),
     Case::new(
@@ -186,6 +187,10 @@ fn refused(lab: &Lab, key: &str, value: &str, edit: impl FnOnce(&mut Value)) -> 
 fn read_only(lab: &Lab) -> Result {
     let bundle = lab.bundle(|config| {
         config["linux"]["sysctl"] = json!({ "net.ipv4.ip_unprivileged_port_start": "82" });
+        // The right to write to it in a user namespace, too (net/sysctl_net.c, net_ctl_permissions).
+        let network = json!(["CAP_NET_ADMIN"]);
+        config["process"]["capabilities"] =
+            json!({ "bounding": network, "permitted": network, "effective": network });
         let script =
             "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; /probe write /proc/sys/net/ipv4/ip_unprivileged_port_start 0";
         config["process"]["args"] = json!(["/bin/sh", "-c", script]);

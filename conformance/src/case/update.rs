@@ -230,6 +230,7 @@ fn atomic(lab: &Lab) -> Result {
 }
 
 fn devices_stay(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     cgroup::needs("pids")?;
     let major = cgroup_device::free_major()?;
     let container = sleeper(lab, |config| {

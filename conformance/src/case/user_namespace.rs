@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::namespace::{add, file, link, replace, without};
-use crate::harness::{Bundle, Lab, Result, ensure, ensure_eq, lacks, process};
+use crate::harness::{Bundle, Lab, Result, ensure, ensure_eq, lacks, privilege, process};
 
 const MAPPINGS: &str = "OCI runtime-spec config-linux.md#user-namespace-mappings";
 const KERNEL: &str = "user_namespaces(7)";
@@ -74,19 +74,23 @@ pub(super) const CASES: &[Case] = &[
         refused(lab, |config| {
             mapped(config);
             config["linux"]["uidMappings"] = json!([
-                { "containerID": 0, "hostID": 100_000, "size": 1000 },
-                { "containerID": 999, "hostID": 300_000, "size": 10 },
+                { "containerID": 0, "hostID": ids().0, "size": 1000 },
+                { "containerID": 999, "hostID": 2 * ids().0, "size": 10 },
             ]);
         })
     }),
 ];
 
-const BASE: u32 = 100_000;
+/// The host's ids that a user namespace gets: the first, and how many. A caller who is in a user namespace has fewer.
+pub(super) fn ids() -> (u32, u32) {
+    if privilege::has_id(200_049) { (100_000, 65_536) } else { (10_000, 40_000) }
+}
 
-/// A new user namespace whose root is user 100000 of the host.
+/// A new user namespace whose root is another user of the host.
 pub(super) fn mapped(config: &mut Value) {
     add(config, json!({ "type": "user" }));
-    let ids = json!([{ "containerID": 0, "hostID": BASE, "size": 65536 }]);
+    let (first, size) = ids();
+    let ids = json!([{ "containerID": 0, "hostID": first, "size": size }]);
     config["linux"]["uidMappings"] = ids.clone();
     config["linux"]["gidMappings"] = ids;
 }
@@ -124,10 +128,16 @@ fn numbers(map: &Value) -> Vec<Vec<u32>> {
     text.lines().map(line).collect()
 }
 
+/// The numbers of the map of [`mapped`].
+fn whole() -> [[u32; 3]; 1] {
+    let (first, size) = ids();
+    [[0, first, size]]
+}
+
 fn maps(lab: &Lab) -> Result {
     let facts = facts(lab, |_| {})?;
-    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
-    ensure_eq!(numbers(&facts["gidMap"]), [[0, BASE, 65536]], "gid_map");
+    ensure_eq!(numbers(&facts["uidMap"]), whole(), "uid_map");
+    ensure_eq!(numbers(&facts["gidMap"]), whole(), "gid_map");
     ensure_eq!((&facts["uid"], &facts["gid"]), (&json!(0), &json!(0)), "uid and gid");
     let host = link(i32::try_from(std::process::id()).unwrap_or(0), file("user"))?;
     ensure!(facts["namespaces"]["user"] != host.as_str(), "the user namespace is the caller's");
@@ -135,20 +145,23 @@ fn maps(lab: &Lab) -> Result {
 }
 
 fn several_ranges(lab: &Lab) -> Result {
+    let (first, _) = ids();
+    let far = 2 * first;
     let facts = facts(lab, |config| {
         config["linux"]["uidMappings"] = json!([
-            { "containerID": 0, "hostID": BASE, "size": 1 },
+            { "containerID": 0, "hostID": first, "size": 1 },
             { "containerID": 1, "hostID": 5, "size": 9 },
-            { "containerID": 1000, "hostID": 200_000, "size": 50 },
+            { "containerID": 1000, "hostID": far, "size": 50 },
         ]);
     })?;
-    let want = [[0, BASE, 1], [1, 5, 9], [1000, 200_000, 50]];
+    let want = [[0, first, 1], [1, 5, 9], [1000, far, 50]];
     ensure_eq!(numbers(&facts["uidMap"]), want, "uid_map");
     Ok(())
 }
 
 fn identity(lab: &Lab) -> Result {
-    for (uid, outside) in [(0, BASE), (1000, BASE + 1000)] {
+    let (first, _) = ids();
+    for (uid, outside) in [(0, first), (1000, first + 1000)] {
         let container = lab.container(bundle(lab, |config| {
             config["process"]["args"] = json!(["/probe", "sleep"]);
             config["process"]["user"] = json!({ "uid": uid, "gid": uid });
@@ -175,7 +188,8 @@ fn files(lab: &Lab) -> Result {
     let output = lab.container(bundle).run()?.ok()?.stdout;
     ensure_eq!(output, "ok\n", "write to /tmp/new");
     let found = fs::metadata(folder.join("new"))?;
-    ensure_eq!((found.uid(), found.gid()), (BASE, BASE), "owner on the host");
+    let (first, _) = ids();
+    ensure_eq!((found.uid(), found.gid()), (first, first), "owner on the host");
     Ok(())
 }
 
@@ -307,7 +321,7 @@ fn joined_network(lab: &Lab) -> Result {
     })?;
     ensure_eq!(facts["namespaces"]["net"], link(pid, "net")?, "network namespace");
     ensure!(facts["namespaces"]["user"] != link(pid, "user")?, "the user namespace is not new");
-    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
+    ensure_eq!(numbers(&facts["uidMap"]), whole(), "uid_map");
     Ok(())
 }
 
@@ -330,7 +344,7 @@ fn join(lab: &Lab) -> Result {
     ensure!(facts["namespaces"]["pid"] != link(pid, "pid")?, "the pid namespace is not new");
     ensure_eq!(facts["pid"], 1, "pid");
     ensure_eq!(facts["uid"], 0, "uid");
-    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
+    ensure_eq!(numbers(&facts["uidMap"]), whole(), "uid_map");
     Ok(())
 }
 
@@ -340,16 +354,17 @@ fn join_with_maps(lab: &Lab) -> Result {
     })?);
     first.up_ready()?;
     let path = format!("/proc/{}/ns/user", first.pid()?);
+    let (first_id, size) = ids();
     let joined = |base: u32| {
         lab.container(bundle(lab, |config| {
             replace(config, "user", json!({ "type": "user", "path": path }));
-            let ids = json!([{ "containerID": 0, "hostID": base, "size": 65536 }]);
+            let ids = json!([{ "containerID": 0, "hostID": base, "size": size }]);
             config["linux"]["uidMappings"] = ids.clone();
             config["linux"]["gidMappings"] = ids;
         })?)
         .run()
     };
-    let facts = joined(BASE)?.ok()?.json()?;
-    ensure_eq!(numbers(&facts["uidMap"]), [[0, BASE, 65536]], "uid_map");
-    joined(BASE + 1)?.refused().map(drop)
+    let facts = joined(first_id)?.ok()?.json()?;
+    ensure_eq!(numbers(&facts["uidMap"]), whole(), "uid_map");
+    joined(first_id + 1)?.refused().map(drop)
 }

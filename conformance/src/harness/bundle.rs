@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Lab, Result, image};
+use super::{Lab, Result, image, privilege};
 
 /// A bundle on disk.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ impl Bundle {
         let leaf = leaf.unwrap_or_default();
         config["linux"]["cgroupsPath"] = lab.cgroups_path(&leaf).into();
         edit(&mut config);
+        privilege::bind_shared(&mut config);
         let bundle = Self { folder, config };
         bundle.write()?;
         Ok(bundle)

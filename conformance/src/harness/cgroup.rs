@@ -1,8 +1,11 @@
 //! The host's cgroup hierarchies as the kernel lists them: find, read, empty and remove by name.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::{Access, access};
 
 use super::{Result, process};
 
@@ -55,6 +58,44 @@ pub(crate) fn is_unified() -> bool {
     matches!(hierarchies().as_slice(), [one] if one.unified)
 }
 
+/// The name of the cgroup that the suite itself is in where it may not make any at the root.
+const SUITE: &str = "conformance-suite";
+
+/// The cgroup2 path of this process.
+fn own() -> Option<String> {
+    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// The cgroup below which cases make theirs: the one that was delegated to the suite, without a slash at its end; empty
+/// for the root.
+pub(crate) fn base() -> String {
+    own()
+        .and_then(|own| Some(own.strip_suffix(SUITE)?.trim_end_matches('/').to_owned()))
+        .unwrap_or_default()
+}
+
+/// Where the suite may make no cgroup at the root, but in its own one: moves this process to a cgroup below that, so
+/// that controllers can be passed on to others beside it (cgroups(7), "no internal processes").
+///
+/// The cgroup of the suite stays: it was the caller's to delegate, and is the caller's to remove.
+pub(crate) fn settle_in() -> io::Result<()> {
+    let all = hierarchies();
+    let (Some(own), [hierarchy]) = (own(), all.as_slice()) else { return Ok(()) };
+    let place = hierarchy.mount.join(own.trim_start_matches('/'));
+    let writable = |folder: &Path| access(folder, Access::WRITE_OK).is_ok();
+    if !hierarchy.unified || writable(&hierarchy.mount) || !writable(&place) || !base().is_empty() {
+        return Ok(());
+    }
+    let suite = place.join(SUITE);
+    fs::create_dir(&suite)?;
+    fs::write(suite.join("cgroup.procs"), "0")?;
+    for controller in fs::read_to_string(place.join("cgroup.controllers"))?.split_whitespace() {
+        fs::write(place.join("cgroup.subtree_control"), format!("+{controller}"))?;
+    }
+    Ok(())
+}
+
 /// The folder of `path` in the hierarchy of a v1 controller, when there is one.
 pub(crate) fn v1(controller: &str, path: &str) -> Option<PathBuf> {
     let all = hierarchies();
@@ -62,11 +103,14 @@ pub(crate) fn v1(controller: &str, path: &str) -> Option<PathBuf> {
     Some(one.mount.join(path.trim_start_matches('/')))
 }
 
-/// The folder of `path` in the unified hierarchy, when the controller is enabled at its root.
+/// The folder of `path` in the unified hierarchy, when the suite has the controller there.
 pub(crate) fn v2(controller: &str, path: &str) -> Option<PathBuf> {
     let all = hierarchies();
     let one = all.iter().find(|h| h.unified)?;
-    let controllers = fs::read_to_string(one.mount.join("cgroup.controllers")).ok()?;
+    let controllers = fs::read_to_string(
+        one.mount.join(base().trim_start_matches('/')).join("cgroup.controllers"),
+    )
+    .ok()?;
     controllers
         .split_whitespace()
         .any(|name| name == controller)
@@ -136,6 +180,12 @@ pub(crate) fn needs(controller: &str) -> Result {
         return Ok(());
     }
     super::lacks(&format!("the cgroup controller {controller}"))
+}
+
+/// Skips where the host has no such controller and the suite only what was delegated to it: a runtime does without a
+/// limit there that it cannot set, with a warning, and refuses it nowhere else.
+pub(crate) fn needs_if_delegated(controller: &str) -> Result {
+    if base().is_empty() { Ok(()) } else { needs(controller) }
 }
 
 /// A limit of a container in words that both interfaces share.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::call::Call;
-use super::{Bundle, Container, Result, lacks};
+use super::{Bundle, Container, Result, cgroup, lacks};
 
 /// The runtime under test.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -103,8 +103,13 @@ impl Lab {
         if self.target.systemd {
             format!("{token}.slice:{token}:{leaf}")
         } else {
-            format!("/{token}/{token}-{leaf}")
+            format!("/{}/{token}-{leaf}", self.cgroup())
         }
+    }
+
+    /// The parent of all cgroups of this case without systemd, without the leading slash.
+    pub(crate) fn cgroup(&self) -> String {
+        format!("{}/{}", cgroup::base(), self.token).trim_start_matches('/').to_owned()
     }
 
     /// Adds a line to what is shown when the case fails.

@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod image;
 pub(crate) mod lab;
 pub(crate) mod leak;
+pub(crate) mod privilege;
 pub(crate) mod process;
 pub(crate) mod resctrl;
 pub(crate) mod selinux;

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Result, lacks};
+use super::{Result, cgroup, lacks};
 
-/// Skips the case where systemd does not run the host (sd_booted(3)).
+/// Skips the case where systemd does not run the host (sd_booted(3)), or makes no cgroups for this caller.
 pub(crate) fn needed() -> Result {
-    if is_running() { Ok(()) } else { lacks("systemd (/run/systemd/system)") }
+    if !is_running() {
+        return lacks("systemd (/run/systemd/system)");
+    }
+    if cgroup::base().is_empty() { Ok(()) } else { lacks("the right to ask the host's systemd") }
 }
 
 fn is_running() -> bool {
