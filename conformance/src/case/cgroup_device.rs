@@ -91,6 +91,7 @@ fn types(lab: &Lab) -> Result {
 }
 
 fn make(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let script = format!("busybox mknod /tmp/odd c {} 7 && /probe open /tmp/odd", free_major()?);
     let container = lab.container(lab.bundle(|config| {
         for set in ["bounding", "effective", "permitted"] {

@@ -175,18 +175,26 @@ fn weight_device(lab: &Lab) -> Result {
     let number = |text: &str| text.parse::<i64>().unwrap_or_default();
     let one = json!({ "major": number(major), "minor": number(minor), "weight": 321 });
     let limits = json!({ "blockIO": { "weight": 123, "weightDevice": [one] } });
+    // BFQ may be built without weights of cgroups (CONFIG_BFQ_GROUP_IOSCHED).
+    let plain = lab.container(lab.bundle(|_| {})?);
+    plain.create()?;
+    if !weights_of(&plain.bundle.cgroup()).is_some_and(|file| file.exists()) {
+        return lacks("weights of cgroups in BFQ");
+    }
     let container = lab.container(lab.bundle(|config| merge(config, &limits))?);
     container.create()?;
-    let leaf = container.bundle.cgroup();
-    let file = match (cgroup::v1("blkio", &leaf), cgroup::v2("io", &leaf)) {
-        (Some(folder), _) => folder.join("blkio.bfq.weight_device"),
-        (None, Some(folder)) => folder.join("io.bfq.weight"),
-        (None, None) => return lacks("the cgroup controller io"),
-    };
+    let file = weights_of(&container.bundle.cgroup()).unwrap_or_default();
     let text = fs::read_to_string(file)?;
     let wanted = format!("{} 321", disk.number);
     ensure!(text.lines().any(|line| line == wanted), "{wanted} is not in {text:?}");
     Ok(())
+}
+
+/// Where BFQ has the weights of a cgroup for one device each.
+fn weights_of(leaf: &str) -> Option<PathBuf> {
+    cgroup::v1("blkio", leaf)
+        .map(|folder| folder.join("blkio.bfq.weight_device"))
+        .or_else(|| cgroup::v2("io", leaf).map(|folder| folder.join("io.bfq.weight")))
 }
 
 fn weight_device_empty(lab: &Lab) -> Result {

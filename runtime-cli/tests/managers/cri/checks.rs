@@ -23,7 +23,7 @@ use k8s_cri::v1::{
 
 use super::client::{EXITED, Kubelet, RUNNING};
 use super::daemon::Daemon;
-use crate::support::Runtime;
+use crate::support::{Runtime, cgroup};
 
 /// A story of a kubelet with a containerd of its own.
 fn play<F: Future<Output = ()>>(runtime: Runtime, story: impl FnOnce(Kubelet) -> F) {
@@ -60,8 +60,8 @@ pub(crate) fn a_pod_and_its_containers(runtime: Runtime) {
         assert_eq!(kubelet.shell(&id, "hostname").await, ("pod\n".into(), 0));
         let (interfaces, _) = kubelet.shell(&id, "ls /sys/class/net").await;
         assert_eq!(interfaces, "eth0\nlo\n", "a network of its own");
-        let limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
-        assert_eq!(kubelet.shell(&id, limit).await.0, "67108864\n");
+        let limit = format!("cat {}", cgroup::memory());
+        assert_eq!(kubelet.shell(&id, &limit).await.0, "67108864\n");
 
         let more = LinuxContainerResources {
             memory_limit_in_bytes: 96 << 20,
@@ -74,8 +74,9 @@ pub(crate) fn a_pod_and_its_containers(runtime: Runtime) {
             ..Default::default()
         };
         kubelet.api.update_container_resources(request).await.expect("UpdateContainerResources");
-        assert_eq!(kubelet.shell(&id, limit).await.0, "100663296\n");
-        assert_eq!(kubelet.shell(&id, "cat /sys/fs/cgroup/cpu/cpu.shares").await.0, "300\n");
+        assert_eq!(kubelet.shell(&id, &limit).await.0, "100663296\n");
+        let (shares, _) = kubelet.shell(&id, &format!("cat {}", cgroup::shares())).await;
+        assert!(cgroup::has_shares(&shares, 300), "{shares}");
 
         let request = ContainerStatsRequest { container_id: id.clone() };
         let stats =

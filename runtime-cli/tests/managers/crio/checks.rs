@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::container::Attached;
 use super::node::Node;
-use crate::support::Runtime;
 use crate::support::process::DEADLINE;
+use crate::support::{Runtime, cgroup};
 
 fn as_it_is(_: &mut Value) {}
 
@@ -224,12 +224,11 @@ pub(crate) fn what_the_daemon_asks_itself(runtime: Runtime) {
         let file = node.place.path("process.json").display().to_string();
         node.call(&["exec", "--process", &file, "one"], input)
     };
-    let look = "cat; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.shares; echo err >&2; exit 3";
-    let said = exec(&["sh", "-c", look], "words\n");
-    assert_eq!(
-        (said.code, said.out.as_str(), said.err.as_str()),
-        (Some(3), "words\n67108864\n300\n", "err\n")
-    );
+    let look = format!("cat; cat {} {}; echo err >&2; exit 3", cgroup::memory(), cgroup::shares());
+    let said = exec(&["sh", "-c", &look], "words\n");
+    assert_eq!((said.code, said.err.as_str()), (Some(3), "err\n"));
+    let shares = said.out.strip_prefix("words\n67108864\n");
+    assert!(shares.is_some_and(|shares| cgroup::has_shares(shares, 300)), "{said:?}");
     let said = exec(&["no-such-program"], "");
     assert!(said.code == Some(255) && said.err.contains("executable file not found"), "{said:?}");
     one.delete();

@@ -104,15 +104,15 @@ pub(crate) const LINES: &[Line] = &[
     },
     Line {
         name: "update",
-        typed: "docker update --memory 64m --memory-swap 128m aa && docker exec aa cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        typed: "docker update --memory 64m --memory-swap 128m aa && docker exec aa cat $MEMORY",
         code: 0,
         says: "67108864\n",
     },
     Line {
         name: "update others",
-        typed: "docker update --pids-limit 50 --cpu-shares 200 aa && docker exec aa cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/cpu/cpu.shares /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        typed: "docker update --pids-limit 50 --cpu-shares 200 aa && docker exec aa cat $PIDS $MEMORY && docker exec aa grep -cxE $SHARES_200 $SHARES",
         code: 0,
-        says: "50\n200\n67108864\n",
+        says: "50\n67108864\n1\n",
     },
     Line {
         name: "copy in",

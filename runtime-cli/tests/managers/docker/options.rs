@@ -6,7 +6,7 @@ use crate::support::lines::Line;
 pub(crate) const OPTIONS: &[Line] = &[
     Line {
         name: "--memory",
-        typed: "docker run --rm --memory 32m box cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        typed: "docker run --rm --memory 32m box cat $MEMORY",
         code: 0,
         says: "33554432\n",
     },
@@ -18,7 +18,7 @@ pub(crate) const OPTIONS: &[Line] = &[
     },
     Line {
         name: "--cpus",
-        typed: "docker run --rm --cpus 0.5 box cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us",
+        typed: "docker run --rm --cpus 0.5 box $QUOTA",
         code: 0,
         says: "50000\n",
     },
@@ -30,7 +30,7 @@ pub(crate) const OPTIONS: &[Line] = &[
     },
     Line {
         name: "--pids-limit",
-        typed: "docker run --rm --pids-limit 20 box cat /sys/fs/cgroup/pids/pids.max",
+        typed: "docker run --rm --pids-limit 20 box cat $PIDS",
         code: 0,
         says: "20\n",
     },

@@ -104,7 +104,7 @@ pub(crate) const LINES: &[Line] = &[
     },
     Line {
         name: "update",
-        typed: "podman update --memory 64m aa && podman exec aa cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        typed: "podman update --memory 64m aa && podman exec aa cat $MEMORY",
         code: 0,
         says: "67108864\n",
     },
@@ -158,7 +158,7 @@ pub(crate) const LINES: &[Line] = &[
     },
     Line {
         name: "--memory",
-        typed: "podman run --rm --memory 32m box cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        typed: "podman run --rm --memory 32m box cat $MEMORY",
         code: 0,
         says: "33554432\n",
     },
@@ -170,7 +170,7 @@ pub(crate) const LINES: &[Line] = &[
     },
     Line {
         name: "--cpus",
-        typed: "podman run --rm --cpus 0.5 box cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us",
+        typed: "podman run --rm --cpus 0.5 box $QUOTA",
         code: 0,
         says: "50000\n",
     },
@@ -182,7 +182,7 @@ pub(crate) const LINES: &[Line] = &[
     },
     Line {
         name: "--pids-limit",
-        typed: "podman run --rm --pids-limit 20 box cat /sys/fs/cgroup/pids/pids.max",
+        typed: "podman run --rm --pids-limit 20 box cat $PIDS",
         code: 0,
         says: "20\n",
     },

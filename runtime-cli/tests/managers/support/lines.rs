@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use super::cgroup;
 use super::private::Private;
 
 /// One line.
@@ -9,7 +10,7 @@ use super::private::Private;
 pub(crate) struct Line {
     /// What it is about; a failure is reported by it.
     pub(crate) name: &'static str,
-    /// For a shell.
+    /// For a shell, with the variables of [`cgroup::environment`].
     pub(crate) typed: &'static str,
     /// The exit status.
     pub(crate) code: i32,
@@ -26,6 +27,7 @@ pub(crate) fn play(who: &str, lines: &[Line], place: &Private, environment: &[(S
             .command("timeout")
             .args(["--signal=KILL", "60", "sh", "-c", line.typed])
             .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(cgroup::environment())
             .stdin(Stdio::null())
             .output()
             .expect("a shell starts");
@@ -57,8 +59,8 @@ pub(crate) fn snippet(page: &str, language: &str, runtime: &std::path::Path) -> 
 /// Fails when a cgroup of that name has others below it, but for an empty one of the manager's own; removes it.
 pub(crate) fn no_cgroups_below(name: &str, managers_own: Option<&str>) {
     let mut left = Vec::new();
-    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten() {
-        let path = hierarchy.path().join(name);
+    for hierarchy in cgroup::hierarchies() {
+        let path = hierarchy.join(name);
         if !path.is_dir() {
             continue;
         }
@@ -75,12 +77,18 @@ pub(crate) fn no_cgroups_below(name: &str, managers_own: Option<&str>) {
     assert!(left.is_empty(), "left over: {left:?}");
 }
 
-/// $PATH with the criu of `scripts/install-criu` in front; says so where that is not there.
+/// $PATH with the criu of `scripts/install-criu` in front; says so where that is not there, or finds that the kernel
+/// lacks what it needs.
 pub(crate) fn path_with_criu() -> Option<String> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/criu");
     let directory = std::path::Path::new(directory).canonicalize().unwrap_or_default();
     if !directory.join("criu").exists() {
         println!("skipped: there is no criu to checkpoint with");
+        return None;
+    }
+    let check = Command::new(directory.join("criu")).arg("check").output().expect("criu starts");
+    if !check.status.success() {
+        println!("skipped: criu check: {}", String::from_utf8_lossy(&check.stderr).trim_end());
         return None;
     }
     Some(format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", directory.display()))

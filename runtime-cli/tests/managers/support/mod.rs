@@ -1,5 +1,6 @@
 //! What the tests of all managers share.
 
+pub(crate) mod cgroup;
 pub(crate) mod image;
 pub(crate) mod lines;
 pub(crate) mod private;

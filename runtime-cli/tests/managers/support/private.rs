@@ -8,8 +8,8 @@ use std::time::Instant;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::image;
 use super::process::{DEADLINE, Handle, Seen, live};
+use super::{cgroup, image};
 
 /// The namespaces, held by a process, and a directory for everything that is private to the test.
 #[derive(Debug)]
@@ -82,8 +82,8 @@ impl Private {
 
     /// Ends what a test, perhaps a failed one, has left: processes in that cgroup, and those that were told of the
     /// directory (shims, conmon); then removes the cgroup.
-    pub(crate) fn sweep(&self, cgroup: &str) {
-        let below = format!("/{cgroup}/");
+    pub(crate) fn sweep(&self, parent: &str) {
+        let below = format!("/{parent}/");
         let directory = self.directory().display().to_string();
         let ours = |seen: &Seen| seen.cgroups.contains(&below) || seen.command.contains(&directory);
         for (pid, _) in live().into_iter().filter(|(_, seen)| ours(seen)) {
@@ -94,9 +94,11 @@ impl Private {
             }
         }
         // Depth first; what is gone already is fine, and what is in use shows in the next test.
-        let remove = "find /sys/fs/cgroup -mindepth 2 -depth -type d -path \"*/$0/*\" -exec rmdir {} + ; \
-                      find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -name \"$0\" -exec rmdir {} +";
-        drop(Command::new("sh").args(["-c", remove, cgroup]).stderr(Stdio::null()).status());
+        for hierarchy in cgroup::hierarchies() {
+            let mut remove = Command::new("find");
+            remove.arg(hierarchy.join(parent)).args(["-depth", "-type", "d", "-delete"]);
+            drop(remove.stderr(Stdio::null()).status());
+        }
     }
 
     /// Writes a file in it.
