@@ -67,6 +67,7 @@ pub(super) fn free_major_but(other: i64) -> Result<i64> {
 }
 
 fn types(lab: &Lab) -> Result {
+    lab.needs_devices()?;
     let major = free_major()?;
     for (kind, want) in [("c", libc::ENXIO), ("b", libc::EPERM), ("a", libc::ENXIO)] {
         let container = lab.container(lab.bundle(|config| {

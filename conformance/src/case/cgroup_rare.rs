@@ -265,7 +265,7 @@ impl Drop for Frozen {
 
 fn frozen_parent(lab: &Lab) -> Result {
     lab.needs_cgroup_paths()?;
-    let parent = format!("/{}-frozen", lab.token);
+    let parent = format!("/{}-frozen", lab.cgroup());
     let container = lab.container(lab.bundle(|config| {
         config["linux"]["cgroupsPath"] = format!("{parent}/{}", lab.token).into();
     })?);

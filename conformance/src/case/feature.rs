@@ -259,7 +259,8 @@ fn namespaces_true(lab: &Lab) -> Result {
         taken(lab, &word, |config| {
             replace(config, &word, json!({ "type": word }));
             if word == "user" {
-                let map = json!([{ "containerID": 0, "hostID": 0, "size": 65_536 }]);
+                let (first, size) = super::user_namespace::ids();
+                let map = json!([{ "containerID": 0, "hostID": first, "size": size }]);
                 config["linux"]["uidMappings"] = map.clone();
                 config["linux"]["gidMappings"] = map;
             }

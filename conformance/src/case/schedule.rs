@@ -58,6 +58,7 @@ fn flags(lab: &Lab) -> Result {
 }
 
 fn nice_unset(lab: &Lab) -> Result {
+    lab.needs_priority()?;
     let c = lab.container(lab.bundle(|config| {
         config["process"]["scheduler"] = json!({ "policy": "SCHED_OTHER" });
     })?);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::namespace::{add, file, link, replace, without};
-use crate::harness::{Bundle, Lab, Result, ensure, ensure_eq, lacks, privilege, process};
+use crate::harness::{Bundle, Lab, Result, ensure, ensure_eq, privilege};
 
 const MAPPINGS: &str = "OCI runtime-spec config-linux.md#user-namespace-mappings";
 const KERNEL: &str = "user_namespaces(7)";
@@ -227,15 +227,8 @@ fn mqueue(lab: &Lab) -> Result {
 }
 
 /// What root of a user namespace may not do, and the host's root may.
-fn needs_sys_resource() -> Result {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let effective = process::status_field(own, "CapEff")?;
-    let effective = u64::from_str_radix(&effective, 16).unwrap_or(0);
-    if effective >> 24 & 1 == 1 { Ok(()) } else { lacks("CAP_SYS_RESOURCE") }
-}
-
 fn rlimits(lab: &Lab) -> Result {
-    needs_sys_resource()?;
+    lab.needs_resource()?;
     let lower = ["/bin/sh", "-c", "ulimit -l 64; exec \"$@\"", "sh"];
     let container = lab.container(bundle(lab, |config| {
         config["process"]["args"] = json!(["/probe", "sleep"]);
@@ -259,7 +252,7 @@ fn rlimits(lab: &Lab) -> Result {
 }
 
 fn oom_score_adj(lab: &Lab) -> Result {
-    needs_sys_resource()?;
+    lab.needs_resource()?;
     for value in [-500, 500] {
         let facts = facts(lab, |config| config["process"]["oomScoreAdj"] = value.into())?;
         ensure_eq!(facts["oomScoreAdj"], value.to_string().as_str(), "oom_score_adj");

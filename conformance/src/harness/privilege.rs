@@ -8,6 +8,9 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::io::Errno;
 use rustix::mount::{FsOpenFlags, fsconfig_create, fsopen};
+use rustix::process::{
+    Resource, Rlimit, getpriority_process, getrlimit, setpriority_process, setrlimit,
+};
 use serde_json::{Value, json};
 
 use super::{Lab, Result, lacks};
@@ -31,6 +34,29 @@ impl Lab {
     /// Whose the default devices are in a container: root's, unless the host's own have to be bound there.
     pub(crate) fn owner_of_devices(&self) -> Result<u32> {
         Ok(if self.may_make_devices()? { 0 } else { fs::metadata("/dev/null")?.uid() })
+    }
+
+    /// Skips the case unless hard limits can be raised, and OOM scores lowered: with CAP_SYS_RESOURCE on the host
+    /// (setrlimit(2), proc(5)).
+    pub(crate) fn needs_resource(&self) -> Result {
+        let own = getrlimit(Resource::Nofile);
+        let Some(hard) = own.maximum else { return lacks("a limit that could be raised") };
+        let (higher, lower) = (hard + 1, hard - 1);
+        let set = |maximum| setrlimit(Resource::Nofile, Rlimit { maximum: Some(maximum), ..own });
+        // The highest possible one (fs.nr_open) cannot be raised, but put back.
+        let raised =
+            set(higher).is_ok() || (lower >= own.current.unwrap_or(hard) && set(lower).is_ok());
+        let back = set(hard);
+        if raised && back.is_ok() { Ok(()) } else { lacks("the right to raise hard limits") }
+    }
+
+    /// Skips the case unless the nice value can be lowered: with CAP_SYS_NICE on the host, or RLIMIT_NICE.
+    pub(crate) fn needs_priority(&self) -> Result {
+        let own = getpriority_process(None)?;
+        if setpriority_process(None, own - 1).is_err() {
+            return lacks("the right to lower nice values");
+        }
+        Ok(setpriority_process(None, own)?)
     }
 
     /// Skips the case unless this file of the host can be written to; nothing is written. Those of procfs belong to

@@ -215,7 +215,7 @@ fn root_inputs<'a>(
         own_network: wanted.is_new(Kind::Network),
         no_pivot: options.no_pivot,
         makes_devices: wanted.is_inherited(Kind::User) && host.is_root(),
-        unprivileged: !host.is_root(),
+        unprivileged: !host.may_open_trees(),
         cgroup_view: if wanted.is_new(Kind::Cgroup) {
             CgroupView::Fresh
         } else {

@@ -127,7 +127,7 @@ pub(crate) struct Inputs<'a> {
     pub own_network: bool,
     /// `--no-pivot`.
     pub no_pivot: bool,
-    /// The caller is not the host's root.
+    /// The caller may take no mounts of its namespace, and so map the ids of none.
     pub unprivileged: bool,
     /// How cgroups are seen.
     pub cgroup_view: CgroupView,
