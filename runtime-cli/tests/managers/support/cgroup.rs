@@ -60,8 +60,8 @@ pub(crate) fn has_shares(read: &str, shares: u32) -> bool {
 /// quota in microseconds; and $SHARES_200, an extended regular expression of [`values_of`].
 pub(crate) fn environment() -> [(&'static str, String); 5] {
     let quota = if is_unified() {
-        // The period follows.
-        "busybox cut -d' ' -f1 /sys/fs/cgroup/cpu.max"
+        // The period follows. No word has quotes: the shell splits what a variable holds, and does not read them.
+        "busybox awk {print$1} /sys/fs/cgroup/cpu.max"
     } else {
         "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us"
     };
