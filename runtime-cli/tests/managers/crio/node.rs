@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::container::Container;
-use crate::support::Runtime;
 use crate::support::lines::{needs, no_cgroups_below, snippet};
 use crate::support::private::Private;
+use crate::support::{Runtime, cgroup};
 
 /// Everything of one test.
 #[derive(Debug)]
@@ -68,8 +68,12 @@ impl Node {
         let make = "mkdir -p $0 && cp -a image $0/rootfs";
         let made = self.place.command("sh").args(["-ec", make, id]).status().expect("a shell");
         assert!(made.success(), "a bundle");
-        let kinds = ["pid", "mount", "ipc", "uts", "network"];
-        let namespaces = kinds.map(|kind| json!({ "type": kind }));
+        let mut kinds = vec!["pid", "mount", "ipc", "uts", "network"];
+        // As CRI-O does there, for every container that is not privileged.
+        if cgroup::is_unified() {
+            kinds.push("cgroup");
+        }
+        let namespaces: Vec<Value> = kinds.iter().map(|kind| json!({ "type": kind })).collect();
         let mut config = json!({
             "ociVersion": "1.0.2",
             "process": {
