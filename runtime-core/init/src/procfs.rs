@@ -132,8 +132,10 @@ impl Procfs {
         if process.apparmor.is_none() && process.selinux.is_none() {
             return Ok(None);
         }
+        let step =
+            if process.selinux.is_some() { Step::SelinuxLabel } else { Step::AppArmorProfile };
         self.file(c"self/attr", OFlags::PATH | OFlags::DIRECTORY)
-            .at(Step::SelinuxLabel, c"open", b"/proc/self/attr")
+            .at(step, c"open", b"/proc/self/attr")
             .map(Some)
     }
 }
