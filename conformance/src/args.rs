@@ -17,14 +17,16 @@ usage: conformance [run] --runtime PATH [options]
   --systemd-cgroup    have systemd make the cgroups: the flag for every call, and
                       cgroupsPath as SLICE:PREFIX:NAME
   --filter SUBSTR     only cases whose name contains it (may be repeated: any matches)
-  --format FORMAT     text (default), tap, junit or json
+  --skipped-in FILE   only cases that the saved run (--format json) in FILE had to skip
+  --format FORMAT     text (default), tap, junit, json or html
   --output FILE       write the report there instead of standard output
   --any-words         a refusal counts in whatever words and with whatever exit status: what
                       the specification demands, without what the managers of runc match
   --must-run          a skipped case counts as failed
   --jobs N            cases at the same time (default 1)
   --out DIR           where `page` writes compatibility.md and compatibility.html
-  --results FILE      a saved run (--format json) for `page`; --runtime runs one now
+  --results FILE      a saved run (--format json) for `page`; several of one runtime, on
+                      hosts that differ, are one column; --runtime runs one now
 
 Exit status: 0 when nothing failed, 1 when a case failed, 2 when the suite could not run.";
 
@@ -41,6 +43,8 @@ pub(crate) enum Format {
     Junit,
     /// One object with everything, also for `page`.
     Json,
+    /// The compatibility page, with this runtime alone.
+    Html,
 }
 
 /// What `run` was asked to do.
@@ -54,6 +58,8 @@ pub(crate) struct RunOptions {
     pub(crate) systemd_cgroup: bool,
     /// Substrings of case names; empty means all.
     pub(crate) filters: Vec<String>,
+    /// A saved run: cases that were not skipped in it are left out.
+    pub(crate) skipped_in: Option<PathBuf>,
     /// The form of the report.
     pub(crate) format: Format,
     /// Where the report goes; standard output when absent.
@@ -71,7 +77,7 @@ pub(crate) struct RunOptions {
 pub(crate) struct PageOptions {
     /// The folder of the page.
     pub(crate) out: PathBuf,
-    /// Saved runs, in the order of the columns.
+    /// Saved runs, in the order of the columns; those of one runtime are one column.
     pub(crate) results: Vec<PathBuf>,
     /// Runtimes to run now, columns behind those.
     pub(crate) runtimes: Vec<PathBuf>,
@@ -115,6 +121,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         runtime_args: Vec::new(),
         systemd_cgroup: false,
         filters: Vec::new(),
+        skipped_in: None,
         format: Format::Text,
         output: None,
         any_words: false,
@@ -133,6 +140,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("results") => results.push(PathBuf::from(value(&mut parser)?)),
             Long("runtime-arg") => options.runtime_args.push(text(&mut parser)?),
             Long("filter") => options.filters.push(text(&mut parser)?),
+            Long("skipped-in") => options.skipped_in = Some(value(&mut parser)?.into()),
             Long("output") => options.output = Some(value(&mut parser)?.into()),
             Long("any-words") => options.any_words = true,
             Long("must-run") => options.must_run = true,
@@ -143,8 +151,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
                     "tap" => Format::Tap,
                     "junit" => Format::Junit,
                     "json" => Format::Json,
+                    "html" => Format::Html,
                     other => {
-                        return Err(format!("--format: {other} is none of text, tap, junit, json"));
+                        return Err(format!(
+                            "--format: {other} is none of text, tap, junit, json, html"
+                        ));
                     }
                 }
             }

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use rustix::process::set_child_subreaper;
 
 use crate::args::{Format, RunOptions};
-use crate::case::{self, Case};
+use crate::case::{self, Case, Fails};
 use crate::harness::lab::{SYSTEMD, Target};
 use crate::harness::{Stop, apparmor, bundle, cgroup, event, image, process, resctrl, systemd};
-use crate::report::{Outcome, Report, Verdict};
+use crate::report::{self, Outcome, Report, Verdict};
 use crate::worker::{Findings, JOB, Job, RESULT};
 
 /// What all cases of a run share.
@@ -54,9 +54,14 @@ pub(crate) fn run(options: &RunOptions) -> Result<bool, Box<dyn std::error::Erro
     image::prepare(&folder.path().join("image"))?;
     let surroundings = Surroundings { options, target, folder };
 
-    let cases = case::matching(&options.filters);
+    let mut cases = case::matching(&options.filters);
     if cases.is_empty() {
         return Err("no case matches the filters".into());
+    }
+    if let Some(file) = &options.skipped_in {
+        let run = report::read(file)
+            .map_err(|error| format!("--skipped-in {}: {error}", file.display()))?;
+        cases.retain(|case| run.skipped(case.name));
     }
     let out: Box<dyn io::Write> = match &options.output {
         Some(path) => Box::new(File::create(path)?),
@@ -141,11 +146,18 @@ fn one(surroundings: &Surroundings<'_>, number: usize, case: &'static Case) -> O
     let journal = findings.journal.clone();
     let found = found(&findings);
     let target = &surroundings.target;
-    let known = case.known_runc.filter(|_| target.is_runc_1_1());
-    let known = known.filter(|_| !case.known_on_v2 || cgroup::is_unified());
-    // The reasons were written for runc's words, too: a pass without them makes none of them stale.
     let passed = findings.stop.is_none() && findings.leaks.is_empty();
-    let known = known.filter(|_| !(passed && target.any_words));
+    let known = case.known_runc.filter(|known| {
+        target.is_runc_1_1()
+            && match known.fails {
+                Fails::Always => true,
+                Fails::OnV2 => cgroup::is_unified(),
+                Fails::AtTimes => !passed,
+            }
+            // Written for runc's words, too: a pass without them makes no reason stale.
+            && !(passed && target.any_words)
+    });
+    let known = known.map(|known| known.reason);
     let (verdict, reason) = judge(findings, known, surroundings.options.must_run);
     let configs = if verdict == Verdict::Passed { Vec::new() } else { configs };
     let seconds = begin.elapsed().as_secs_f64();

@@ -61,6 +61,7 @@ fn a_browser_filters_rows_and_a_click_shows_what_failed() {
     for wanted in [
         "open=\"\"",
         "process/cwd: some &lt;runtime&gt; 1.0",
+        "on Linux",
         "got &lt;/script&gt;, want &lt;/tmp&gt;",
         "$ runtime create &amp; more",
         "\"cwd\": \"/tmp\"",

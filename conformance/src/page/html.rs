@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Column, intro, words};
+use super::{Column, Found, intro, words};
 use crate::case;
-use crate::report::{CaseResult, Verdict};
+use crate::report::Verdict;
 use crate::row::{self, Proof, Standing};
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -109,20 +109,20 @@ fn data(columns: &[Column]) -> Value {
         .iter()
         .map(|column| {
             let cases: BTreeMap<_, _> =
-                column.cases.iter().map(|(name, case)| (name, details(case))).collect();
-            json!({ "name": column.name, "cases": cases })
+                column.cases.iter().map(|(name, found)| (name, details(found))).collect();
+            json!({ "name": column.name, "hosts": column.hosts, "cases": cases })
         })
         .collect();
     json!({ "rows": rows, "cases": sentences, "runtimes": runtimes })
 }
 
-fn details(case: &CaseResult) -> Value {
+fn details(Found { host, case }: &Found) -> Value {
     if case.verdict == Verdict::Passed {
-        return json!({ "verdict": case.verdict });
+        return json!({ "verdict": case.verdict, "host": host });
     }
     let journal: Vec<String> = case.journal.iter().map(|entry| cut(entry)).collect();
     let found = if case.found == case.reason { String::new() } else { cut(&case.found) };
-    json!({ "verdict": case.verdict, "reason": cut(&case.reason), "found": found,
+    json!({ "verdict": case.verdict, "host": host, "reason": cut(&case.reason), "found": found,
         "journal": journal, "configs": case.configs })
 }
 
@@ -171,6 +171,14 @@ mod tests {
                 .descendants()
                 .any(|one| one.has_attribute("src") || one.has_attribute("href"))
         );
+    }
+
+    #[test]
+    fn a_run_can_be_reported_as_the_page() {
+        let text = crate::report::tests::written(crate::args::Format::Html);
+        let body = text.strip_prefix("<!DOCTYPE html>").unwrap();
+        roxmltree::Document::parse(body).expect("well-formed");
+        assert!(text.contains("a &lt;runtime&gt; &amp; &quot;more&quot;"), "{text}");
     }
 
     #[test]

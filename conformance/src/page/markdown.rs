@@ -1,6 +1,6 @@
 //! The page as Markdown: a summary, a table for each section, and what failed.
 
-use super::{Column, intro, words};
+use super::{Column, Found, intro, words};
 use crate::report::Verdict;
 use crate::row::{self, Standing};
 
@@ -47,8 +47,8 @@ fn failures(column: &Column) -> String {
     let lines: Vec<String> = column
         .cases
         .values()
-        .filter(|case| failed(case.verdict))
-        .map(|case| {
+        .filter(|found| failed(found.case.verdict))
+        .map(|Found { case, .. }| {
             let reason: String = case.reason.split_whitespace().collect::<Vec<_>>().join(" ");
             let short: String = reason.chars().take(300).collect();
             format!("- `{}`: {}\n", case.name, cell(&short))

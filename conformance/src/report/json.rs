@@ -1,8 +1,13 @@
 //! One JSON object with everything that a run found out, for machines and for `conformance page`.
 
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Verdict};
+use crate::harness::{apparmor, cgroup, selinux};
 
 /// A saved run. A field is added freely; a change of meaning raises `version`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -11,7 +16,7 @@ pub(crate) struct Run {
     pub(crate) version: u32,
     /// The first line of the runtime's `--version`.
     pub(crate) runtime: String,
-    /// `uname -srm` of the host.
+    /// `uname -srm` of the host, and what of it decides which cases can run.
     pub(crate) host: String,
     /// How long the run took.
     pub(crate) seconds: f64,
@@ -43,17 +48,42 @@ pub(crate) struct CaseResult {
 /// The current form.
 pub(crate) const VERSION: u32 = 1;
 
+impl Run {
+    /// Whether a case of it was skipped.
+    pub(crate) fn skipped(&self, name: &str) -> bool {
+        self.cases.iter().any(|case| case.name == name && case.verdict == Verdict::Skipped)
+    }
+}
+
+/// A saved run from its file.
+pub(crate) fn read(file: &Path) -> Result<Run, Box<dyn Error>> {
+    let run: Run = serde_json::from_slice(&fs::read(file)?)?;
+    if run.version != VERSION {
+        return Err(format!("form {} is not {VERSION}; run the suite again", run.version).into());
+    }
+    Ok(run)
+}
+
 /// Everything about a finished run.
 pub(super) fn run(runtime: &str, outcomes: &[Outcome], seconds: f64) -> Run {
-    let uname = rustix::system::uname();
-    let word = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     Run {
         version: VERSION,
         runtime: runtime.to_owned(),
-        host: [word(uname.sysname()), word(uname.release()), word(uname.machine())].join(" "),
+        host: host(),
         seconds,
         cases: outcomes.iter().map(case).collect(),
     }
+}
+
+fn host() -> String {
+    let uname = rustix::system::uname();
+    let word = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    let system = [word(uname.sysname()), word(uname.release()), word(uname.machine())].join(" ");
+    let cgroups = if cgroup::is_unified() { "cgroup v2" } else { "cgroup v1" };
+    let modules = [(apparmor::is_enabled(), "AppArmor"), (selinux::is_enabled(), "SELinux")];
+    let modules = modules.iter().filter(|(enabled, _)| *enabled).map(|(_, name)| *name);
+    let words: Vec<&str> = [system.as_str(), cgroups].into_iter().chain(modules).collect();
+    words.join(", ")
 }
 
 fn case(outcome: &Outcome) -> CaseResult {

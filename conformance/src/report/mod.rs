@@ -4,13 +4,16 @@ mod json;
 mod junit;
 mod tap;
 
-pub(crate) use json::{CaseResult, Run, VERSION};
+#[cfg(test)]
+pub(crate) use json::VERSION;
+pub(crate) use json::{CaseResult, Run, read};
 
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
 use crate::args::Format;
+use crate::page;
 use crate::row;
 
 /// How one case ended.
@@ -83,7 +86,7 @@ impl<'w> Report<'w> {
         match self.format {
             Format::Tap => self.out.write_all(tap::point(number, &outcome).as_bytes())?,
             Format::Text => self.out.write_all(text(&outcome).as_bytes())?,
-            Format::Junit | Format::Json => {}
+            Format::Junit | Format::Json | Format::Html => {}
         }
         self.out.flush()?;
         self.done.push(outcome);
@@ -101,6 +104,10 @@ impl<'w> Report<'w> {
                 let run = json::run(&self.runtime, &self.done, seconds);
                 serde_json::to_writer_pretty(&mut self.out, &run)?;
                 self.out.write_all(b"\n")?;
+            }
+            Format::Html => {
+                let run = json::run(&self.runtime, &self.done, seconds);
+                self.out.write_all(page::of(run)?.as_bytes())?;
             }
             Format::Tap | Format::Text => {}
         }
@@ -145,7 +152,7 @@ fn one_line(reason: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn outcome(name: &'static str, verdict: Verdict, reason: &str) -> Outcome {
@@ -175,7 +182,7 @@ mod tests {
     }
 
     /// A whole report of these.
-    pub(super) fn written(format: Format) -> String {
+    pub(crate) fn written(format: Format) -> String {
         let mut bytes = Vec::new();
         let mut report =
             Report::begin(format, Box::new(&mut bytes), "a <runtime> & \"more\"", 4).unwrap();
