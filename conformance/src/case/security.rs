@@ -9,11 +9,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
 use super::Case;
 use super::rootfs::{add, bind};
-use crate::harness::{Lab, Result, Stop, ensure, ensure_eq};
+use crate::harness::{Exit, Lab, Result, Stop, ensure, ensure_eq};
 
 const SELF_EXE: &str = "CVE-2019-5736";
 const DESCRIPTORS: &str = "CVE-2024-21626";
@@ -83,6 +84,12 @@ pub(super) const CASES: &[Case] = &[
         "the target of a bind mount is never made outside of the rootfs",
         "CVE-2021-30465, CVE-2024-45310",
         bind_escape,
+    ),
+    Case::new(
+        "security/process-name",
+        "whatever name a workload gives itself, it is known to run, and ends when it is killed",
+        "proc_pid_stat(5), PR_SET_NAME(2const)",
+        process_name,
     ),
     Case::new(
         "security/shared-pid",
@@ -345,4 +352,26 @@ fn inner_pid(pid: i32) -> Result<i32> {
     let field = crate::harness::process::status_field(pid, "NSpid")?;
     let last = field.split_whitespace().last().unwrap_or_default();
     last.parse().map_err(|_| Stop::Fail(format!("NSpid of {pid} is {field:?}")))
+}
+
+/// The name stands in the middle of what /proc/PID/stat says, as it is.
+fn process_name(lab: &Lab) -> Result {
+    for name in [r"\377", r") Z 1 1 1", r"a\nb (x)", r"\303("] {
+        let bundle = lab.bundle(|config| {
+            let script =
+                format!("printf '{name}' >/proc/self/comm && echo ready; read word </pipe");
+            config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+            config["process"]["env"] = json!(["PATH=/bin"]);
+        })?;
+        mknodat(CWD, bundle.rootfs().join("pipe"), FileType::Fifo, Mode::RWXU, 0)?;
+        let c = lab.container(bundle);
+        c.up_ready()?;
+        ensure_eq!(c.status()?, "running", "status of a workload with the name {name}");
+        let done = c.call("delete").run()?;
+        ensure!(done.code != Some(0), "delete without force must leave {name}, which runs");
+        c.kill("KILL")?;
+        ensure_eq!(c.wait()?, Exit::Signal(9), "the end of {name}");
+        c.delete()?;
+    }
+    Ok(())
 }

@@ -23,8 +23,9 @@ pub(crate) fn table() -> Vec<(i32, i32, char)> {
         .flatten()
         .filter_map(|entry| {
             let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // The name may contain blanks and parentheses; the last ')' ends it.
+            // The name may be no text, and contain blanks and parentheses; the last ')' ends it.
+            let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+            let stat = String::from_utf8_lossy(&stat);
             let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
             let state = fields.next()?.chars().next()?;
             Some((pid, fields.next()?.parse().ok()?, state))

@@ -270,7 +270,7 @@ pub(crate) fn commit(
     record: &mut Record,
     undo: &mut Undo<'_>,
 ) -> Result<()> {
-    let (_, start_time) = status::stat(pid)
+    let (_, start_time) = status::stat(pid)?
         .ok_or_else(|| Error::new(ErrorKind::InitDied, "init ended while it was recorded"))?;
     record.init = Some(Process { pid, start_time });
     entry.write_config(&bundle.config)?;

@@ -66,7 +66,7 @@ pub(crate) fn open(process: Process) -> Result<Option<OwnedFd>> {
         other => other.call(|| format!("pidfd_open({})", process.pid))?,
     };
     // Read after the descriptor is open: as long as it is, the number cannot go to another process unseen.
-    let same = stat(process.pid).is_some_and(|(_, start_time)| start_time == process.start_time);
+    let same = stat(process.pid)?.is_some_and(|(_, start_time)| start_time == process.start_time);
     Ok((same && !has_ended(&pidfd)?).then_some(pidfd))
 }
 
@@ -74,14 +74,26 @@ pub(crate) fn open(process: Process) -> Result<Option<OwnedFd>> {
 /// end before the others.
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> Result<bool> {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now))
-        .call(|| "poll(pidfd)")
-        .map(|ready| ready > 0)
+    // A signal that is pending interrupts even a look.
+    let look = || rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now));
+    rustix::io::retry_on_intr(look).call(|| "poll(pidfd)").map(|ready| ready > 0)
 }
 
 /// State and start time of a process (proc_pid_stat(5)); none when there is none.
-pub(crate) fn stat(pid: i32) -> Option<(char, u64)> {
-    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+///
+/// # Errors
+/// It cannot be read, which says nothing of the process: there may be no more descriptors.
+pub(crate) fn stat(pid: i32) -> Result<Option<(char, u64)>> {
+    let path = format!("/proc/{pid}/stat");
+    match std::fs::read(&path) {
+        // The second from a process that is gone between open(2) and read(2).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        line => Ok(fields(&line.call(|| format!("read({path})"))?)),
+    }
+}
+
+fn fields(line: &[u8]) -> Option<(char, u64)> {
+    let line = String::from_utf8_lossy(line);
     // The name stands in parentheses and may hold any character, parentheses too.
     let mut fields = line.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -96,7 +108,8 @@ mod tests {
     #[test]
     fn knows_a_process_by_its_start() {
         let pid = std::process::id().cast_signed();
-        let (state, start_time) = stat(pid).unwrap();
+        let (state, start_time) = stat(pid).unwrap().unwrap();
+        assert_eq!(stat(i32::MAX).unwrap(), None);
         assert!("RS".contains(state), "{state}");
         assert!(open(Process { pid, start_time }).unwrap().is_some());
         assert!(open(Process { pid, start_time: start_time + 1 }).unwrap().is_none());

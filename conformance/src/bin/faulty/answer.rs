@@ -59,6 +59,19 @@ const OUTPUTS: &[Fault] = &[
         |text| text.replace("\"created\"", "\"running\""),
     ),
     output(
+        "name-no-text",
+        "a container whose name in procfs is no text is said to have stopped",
+        &["security/process-name"],
+        "state",
+        |text| {
+            json_of(text, |state| {
+                if std::fs::read_to_string(format!("/proc/{}/stat", state["pid"])).is_err() {
+                    state["status"] = "stopped".into();
+                }
+            })
+        },
+    ),
+    output(
         "stopped-pid",
         "a stopped container has a pid",
         &["lifecycle/state-stopped-pid"],
