@@ -27,7 +27,18 @@ pub(super) const CASES: &[Case] = &[
         "value/json-twice",
         "a property that is there twice is refused",
         "OCI runtime-spec glossary.md#json (objects MUST NOT include duplicate names)",
-        |lab| json_file(lab, |text| text.replacen('{', "{\"hostname\": \"other\", ", 1).into()),
+        |lab| {
+            // Fields, keys of a map, what nobody knows, and one name in two spellings.
+            for twice in [
+                r#"{"hostname":"other","#,
+                r#"{"annotations":{"a":"1","a":"2"},"#,
+                r#"{"annotations":{"a":"1","\u0061":"2"},"#,
+                r#"{"vendor":{"x":[{"y":1,"y":1}]},"#,
+            ] {
+                json_file(lab, |text| text.replacen('{', twice, 1).into())?;
+            }
+            Ok(())
+        },
     )
     .known("Go's encoding/json lets the last one win"),
     Case::new(

@@ -21,9 +21,10 @@ pub(crate) use sysctl::lower as lower_sysctls;
 pub fn parse(config: &[u8]) -> Result<(Spec, Vec<String>)> {
     let mut warnings = Vec::new();
     // Nearly every configuration is right and needs no correction. The path of a field is followed only when
-    // there is an error to name it in: that takes a second copy of every type's code, which costs memory.
+    // there is an error to name it in: that takes a second copy of every type's code, which costs memory. oci-spec sees
+    // itself that one of its own fields is there twice, but not a key of a map, as of annotations, or what it ignores.
     let spec = match serde_json::from_slice::<Spec>(config) {
-        Ok(spec) if !tolerance::is_misread(&spec) => spec,
+        Ok(spec) if !tolerance::is_misread(&spec) && tree::is_unique(config) => spec,
         _ => {
             let mut tree = tree::parse(config)?;
             tolerance::correct(&mut tree, &mut warnings);
@@ -165,6 +166,22 @@ mod tests {
             let error =
                 with(path, value.clone()).map(|_| ()).expect_err(&format!("{path} {value}"));
             assert_eq!(error.path(), Some(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_property_is_there_twice_wherever_it_is() {
+        let config = minimal().to_string();
+        for (field, json) in [
+            ("annotations", r#""annotations":{"a":"1","b":"2","a":"3"}"#),
+            ("annotations", r#""annotations":{"a":"1","\u0061":"3"}"#),
+            ("unknown.x", r#""unknown":{"x":{"y":1,"y":1}}"#),
+            ("", r#""hostname":"a","hostname":"a""#),
+        ] {
+            let twice = format!("{},{json}}}", config.strip_suffix('}').unwrap());
+            let error = parse(twice.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("is there twice"), "{error}");
+            assert_eq!(error.path().unwrap_or_default(), field, "{error}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! JSON as a tree, in which every property stands once. serde_json lets the last one win; who else reads the file may
 //! see the first (glossary.md, "JSON": names MUST NOT be duplicated).
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -28,6 +30,72 @@ pub(super) fn parse(json: &[u8]) -> Result<Value> {
     deserializer.end().map_err(|error| syntax(&error))?;
     Ok(tree)
 }
+
+/// Whether every property stands once. Without values: they cost more than the rest of reading a configuration.
+pub(super) fn is_unique(json: &[u8]) -> bool {
+    serde_json::from_slice::<Names>(json).is_ok()
+}
+
+/// The names in a value of any type, compared and forgotten.
+struct Names;
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Names {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self, A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some(Name(name)) = object.next_key()? {
+            object.next_value::<Self>()?;
+            if !names.insert(name) {
+                return Err(A::Error::custom("twice"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// A name, in the file's own memory unless it has an escape in it.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A value of any type.
 struct Unique(Value);
@@ -118,5 +186,21 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
         assert_eq!(parse(br#"{"a":{"b":1,"b":3}}"#).unwrap_err().path(), Some("a"));
+    }
+
+    #[test]
+    fn names_are_compared_as_they_are_meant() {
+        for (json, unique) in [
+            (r#"[{"a":1,"b":{"a":[null,true,-1,0.5,"a"]}},{"a":1}]"#, true),
+            (r#"{"a":1,"b":2,"a":3}"#, false),
+            (r#"{"a":1,"\u0061":2}"#, false),
+            (r#"[[{"b":{"c":1,"c":1}}]]"#, false),
+        ] {
+            assert_eq!(is_unique(json.as_bytes()), unique, "{json}");
+            assert_eq!(parse(json.as_bytes()).is_ok(), unique, "{json}");
+        }
+        // One object with many names, and every one of them in an object of its own.
+        let many: Vec<String> = (0..200_000).map(|n| format!("\"{n}\":{{\"{n}\":0}}")).collect();
+        assert!(is_unique(format!("{{{}}}", many.join(",")).as_bytes()));
     }
 }
