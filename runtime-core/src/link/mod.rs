@@ -5,6 +5,7 @@ pub(crate) mod report;
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
@@ -50,6 +51,27 @@ pub(crate) fn wait(
     look(fd, cancel, timeout).map(|ready| ready.unwrap_or(true))
 }
 
+/// Waits for so long, where nothing else tells when to look again.
+///
+/// # Errors
+/// The caller has called it off.
+pub(crate) fn rest(cancel: Option<BorrowedFd<'_>>, time: Duration) -> Result<()> {
+    let Some(cancel) = cancel else {
+        std::thread::sleep(time);
+        return Ok(());
+    };
+    let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
+    let mut fds = [PollFd::from_borrowed_fd(cancel, PollFlags::IN)];
+    match rustix::event::poll(&mut fds, Some(&time)) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => Ok(()),
+        other => other.call(|| "poll").and_then(|_| Err(called_off())),
+    }
+}
+
+fn called_off() -> Error {
+    Error::new(ErrorKind::Cancelled, "called off before the container ran")
+}
+
 /// As [`wait`]; none where a signal has come first.
 fn look(
     fd: BorrowedFd<'_>,
@@ -62,9 +84,9 @@ fn look(
         Err(rustix::io::Errno::INTR) => return Ok(None),
         other => other.call(|| "poll")?,
     };
-    let called_off = fds.get(1).is_some_and(|cancel| !cancel.revents().is_empty());
-    if called_off && fds.first().is_some_and(|fd| fd.revents().is_empty()) {
-        return Err(Error::new(ErrorKind::Cancelled, "called off before the container ran"));
+    let is_called_off = fds.get(1).is_some_and(|cancel| !cancel.revents().is_empty());
+    if is_called_off && fds.first().is_some_and(|fd| fd.revents().is_empty()) {
+        return Err(called_off());
     }
     Ok(Some(ready > 0))
 }

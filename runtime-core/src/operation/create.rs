@@ -162,7 +162,10 @@ fn build<'a>(
     let gate = (goal == Goal::Created).then(|| gate::make(entry)).transpose()?;
 
     // Classes are few: when there is none, nothing else has to be taken back.
-    let classes = plan.rdt.as_ref().map_or(Ok(Vec::new()), |rdt| rdt.prepare(undo))?;
+    let classes = plan.rdt.as_ref().map_or(Ok(Vec::new()), |rdt| {
+        let cancel = options.cancel.as_ref().map(AsFd::as_fd);
+        rdt.prepare(undo, cancel)
+    })?;
     let cgroup_record = record.cgroup.clone();
     let mut keeper = keeper(plan)?;
     let prepare = || cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid));

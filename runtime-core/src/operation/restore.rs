@@ -145,7 +145,8 @@ fn build(
 ) -> Result<(i32, OwnedFd)> {
     let Parts { plan, bundle, options, program, images, terminal } = *parts;
     let joined = external_namespaces(plan)?;
-    let classes = plan.rdt.as_ref().map_or(Ok(Vec::new()), |rdt| rdt.prepare(undo))?;
+    let cancel = options.create.cancel.as_ref().map(AsFd::as_fd);
+    let classes = plan.rdt.as_ref().map_or(Ok(Vec::new()), |rdt| rdt.prepare(undo, cancel))?;
     let cgroup_record = record.cgroup.clone();
     // With their limits, so that nothing runs without them; criu puts the processes there, or is there itself.
     // It keeps its scope until they are all there.

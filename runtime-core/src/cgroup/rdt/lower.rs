@@ -14,7 +14,7 @@ pub(super) use schemata::{difference, lines_of};
 /// What resctrl has in its root that is no class.
 const TAKEN: [&str; 3] = ["info", "mon_groups", "mon_data"];
 
-const CLOS_ID: &str = "linux.intelRdt.closID";
+pub(super) const CLOS_ID: &str = "linux.intelRdt.closID";
 
 /// Lowers linux.intelRdt of the container `id`.
 ///

@@ -7,6 +7,7 @@
 //! [`RdtRecord`] finds everything again later. Unlike cgroups, classes are few (often 16), are shared between
 //! containers, and lose no process when they are removed: the kernel moves it to the default class.
 
+mod lock;
 mod lower;
 mod resctrl;
 mod stats;

@@ -1,10 +1,10 @@
 //! The mounted resctrl file system.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::lower::{difference, lines_of};
@@ -16,13 +16,13 @@ use crate::undo::Undo;
 /// RDTGROUP_SUPER_MAGIC (linux/magic.h).
 const MAGIC: u32 = 0x0765_5821;
 
-const FIELD: &str = "linux.intelRdt";
+pub(super) const FIELD: &str = "linux.intelRdt";
 
 /// The mount.
 #[derive(Debug)]
 pub(super) struct Resctrl {
-    root: OwnedFd,
-    path: PathBuf,
+    pub(super) root: OwnedFd,
+    pub(super) path: PathBuf,
 }
 
 /// A `schemata` that was written, and what it said before.
@@ -76,18 +76,8 @@ impl Resctrl {
         })
     }
 
-    /// Keeps other programs from making and changing classes, by the kernel's convention (resctrl.rst, "Resctrl
-    /// filesystem locking"). Above all: nobody may compare itself with a class that has no schemata yet.
-    fn lock(&self) -> Result<OwnedFd> {
-        // Another description than the root's, so that it ends with what is returned.
-        let lock = file::open_dir(&self.root, ".").call(|| format!("open({})", self.shown(".")))?;
-        rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive))
-            .call(|| format!("flock({})", self.shown(".")))?;
-        Ok(lock)
-    }
-
     /// A path below the mount, for people.
-    fn shown(&self, name: &str) -> String {
+    pub(super) fn shown(&self, name: &str) -> String {
         match (self.path.display(), name.strip_prefix("./").unwrap_or(name)) {
             (path, ".") => path.to_string(),
             (path, name) => format!("{path}/{name}"),
@@ -114,6 +104,10 @@ impl Resctrl {
         match file::open_dir(&self.root, directory) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
+            Err(Errno::NOTDIR) => {
+                let text = format!("{} is a file of resctrl's own", self.shown(directory));
+                Err(Error::spec(super::lower::CLOS_ID, text))
+            }
             Err(errno) => Err(self.refused("open", directory, errno)),
         }
     }
@@ -124,7 +118,8 @@ impl Resctrl {
             .map_err(|errno| self.refused("mkdir", directory, errno))?;
         let (resctrl, directory) = (Rc::clone(self), directory.to_owned());
         undo.push(move || {
-            let _lock = resctrl.lock()?;
+            // However the creation was called off.
+            let _lock = resctrl.lock(None)?;
             // Its processes would lose their class without a word. Who is only about to join hears of it: the write
             // fails.
             let tasks = resctrl.text(&format!("{directory}/tasks")).unwrap_or_default();
@@ -190,7 +185,8 @@ impl Resctrl {
             Err(why) => why,
         };
         let text = format!(
-            "the class {} exists and {why}: it is not changed; leave the schemata out to use it as it is",
+            "the class {} exists and {why}: it is not changed; leave the schemata out to use it as it is, or remove it \
+             (rmdir) where it is left of a create that was killed",
             self.shown(class)
         );
         Err(Error::new(ErrorKind::WrongState, text).at(&last.field))
@@ -223,11 +219,16 @@ impl RdtPlan {
     /// namespace when it writes.
     ///
     /// # Errors
-    /// The kernel has no more classes or groups, refuses the schemata, or the class has others.
-    pub(crate) fn prepare(&self, undo: &mut Undo<'_>) -> Result<Vec<OwnedFd>> {
+    /// The kernel has no more classes or groups, refuses the schemata, or the class has others; another program keeps
+    /// its lock; `cancel` is readable: the caller does not want to wait any longer.
+    pub(crate) fn prepare(
+        &self,
+        undo: &mut Undo<'_>,
+        cancel: Option<BorrowedFd<'_>>,
+    ) -> Result<Vec<OwnedFd>> {
         let RdtRecord { class: name, shared, .. } = &self.groups;
         let resctrl = Rc::new(Resctrl::open()?);
-        let _lock = resctrl.lock()?;
+        let _lock = resctrl.lock(cancel)?;
         let is_old = *shared && resctrl.exists(name)?;
         if *shared && !is_old && self.schemata.is_empty() {
             let text = format!(
@@ -295,7 +296,7 @@ impl RdtRecord {
     /// The kernel refuses them; the old ones hold then.
     pub(crate) fn update(&self, schemata: &Schemata) -> Result<Written> {
         let resctrl = Resctrl::open()?;
-        let lock = resctrl.lock()?;
+        let lock = resctrl.lock(None)?;
         let before = resctrl.schemata(&self.class)?;
         resctrl.write(&self.class, schemata)?;
         let resource = |line: &str| line.split(':').next().map(|word| word.trim().to_owned());
