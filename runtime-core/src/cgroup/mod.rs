@@ -37,6 +37,8 @@ pub use prepared::Prepared;
 pub use record::CgroupRecord;
 pub use update::update;
 
+use crate::error::{Error, ErrorKind};
+
 /// Why a container cannot be paused, or its limits changed.
 pub(crate) const NOWHERE: &str =
     "the container has no cgroup: whoever made it had no right to make one";
@@ -189,6 +191,16 @@ impl CgroupPlan {
     /// Every write, in order.
     pub fn settings(&self) -> impl Iterator<Item = &Setting> {
         self.hierarchies.iter().flat_map(|h| h.settings.iter().chain(&h.late))
+    }
+
+    /// The error of a cgroup that somebody else has made.
+    pub(crate) fn taken(&self) -> Error {
+        let text = format!(
+            "cgroup {} exists already: it belongs to another container, or is left of one; give another \
+             linux.cgroupsPath, or remove it",
+            self.path
+        );
+        Error::new(ErrorKind::WrongState, text)
     }
 
     /// What later commands need to find the cgroup again.

@@ -17,7 +17,7 @@ use crate::host::Host;
 /// `keeper`, which has to stay in it until init has joined.
 ///
 /// # Errors
-/// A directory cannot be made, or has processes already; a limit is refused or unknown to the kernel
+/// A directory cannot be made, or the container's own is there already; a limit is refused or unknown to the kernel
 /// (the error names its field); systemd does not start the unit. What this call made is removed again.
 pub fn prepare(plan: &CgroupPlan, host: &Host, keeper: Option<i32>) -> Result<Prepared> {
     let root = file::open_root(&host.cgroup_root)?;
@@ -77,7 +77,8 @@ fn prepare_all(plan: &CgroupPlan, root: &OwnedFd, made: &mut Made<'_>) -> Result
             Ok(Existed::No) => {}
             // A unit is new, whatever of its cgroup is there.
             Ok(Existed::Yes) if plan.unit.is_some() => {}
-            Ok(Existed::Yes) => check_unused(root, &base)?,
+            // An empty one, too: whoever has just made it may not have a process in it yet.
+            Ok(Existed::Yes) => return Err(plan.taken()),
             Err(error) if plan.optional && is_denied(&error) => {
                 // Above what was denied there may be some that are of no use now.
                 let left = made.take_back(before);
@@ -208,28 +209,6 @@ impl Made<'_> {
         }
         failures
     }
-}
-
-/// A cgroup that is there already may be used only while nothing lives in it: its processes would be
-/// limited, frozen and killed with the container.
-fn check_unused(root: &OwnedFd, base: &str) -> Result<()> {
-    let pids = file::tree_pids(root, base).call(|| format!("read({base}/cgroup.procs)"))?;
-    if let Some(first) = pids.first() {
-        let more = match pids.len() {
-            1 => String::new(),
-            count => format!(" and {} more", count - 1),
-        };
-        return Err(Error::spec(
-            "linux.cgroupsPath",
-            format!("container's cgroup is not empty: {base} has process {first}{more}"),
-        )
-        .with_kind(ErrorKind::AlreadyExists));
-    }
-    if frozen(root, base) {
-        let message = format!("container's cgroup unexpectedly frozen: {base}");
-        return Err(Error::spec("linux.cgroupsPath", message).with_kind(ErrorKind::AlreadyExists));
-    }
-    Ok(())
 }
 
 /// True where the cgroup is frozen, whichever interface it has; false where it cannot be frozen.

@@ -123,17 +123,27 @@ pub(crate) fn create(
 /// There is one already.
 pub(crate) fn unused_cgroup(plan: &CreatePlan, host: &Host) -> Result<cgroup::CgroupRecord> {
     let record = plan.cgroup.record(host);
-    if record.is_missing() {
-        return Ok(record);
+    if record.is_missing() { Ok(record) } else { Err(plan.cgroup.taken()) }
+}
+
+/// The last step back of a container, when nothing else of it is there: the poststop hooks, which take back what hooks
+/// of create have made, so they run whatever failed (runtime.md, "Lifecycle" 3 to 5 go on with 12 and 13); then the
+/// record.
+pub(crate) fn forget<'a>(
+    entry: &'a Entry,
+    record: &Record,
+) -> impl FnOnce() -> Result<()> + use<'a> {
+    let record = record.clone();
+    move || {
+        let failed = delete::poststop(&record, entry.id());
+        let removed = entry.remove();
+        if failed.is_empty() {
+            return removed;
+        }
+        let mut error = Error::new(ErrorKind::Hook, failed.join("; "));
+        removed.unwrap_or_else(|failure| error.attach(failure));
+        Err(error)
     }
-    Err(Error::new(
-        ErrorKind::WrongState,
-        format!(
-            "cgroup {} exists already: it belongs to another container, or is left of one; give another \
-             linux.cgroupsPath, or remove it",
-            plan.cgroup.path
-        ),
-    ))
 }
 
 /// What a container is made from.

@@ -82,16 +82,16 @@ fn limits_read_back() {
     assert_eq!(cgroup.record.oom_kills(), Some(0));
     let mut child = spawn(&cgroup, &prepared, "");
     assert!(cgroup.record.memory_usage() > Some(0) && cgroup.record.memory_peak() > Some(0));
-    // The same cgroup again, lower and then higher than before: both orders of limit and swap.
+    // Lower and higher than what the kernel has at first: both orders of limit and swap.
     cgroup.record.kill_all().unwrap();
     child.wait().unwrap();
+    cgroup.record.destroy().unwrap();
     for limit in [8_388_608, 268_435_456] {
         let json = format!(r#"{{"memory":{{"limit":{limit},"swap":{limit}}}}}"#);
         let again = Cgroup::new("limits", &json);
         again.prepare();
         assert_eq!(again.read("memory.limit_in_bytes", ""), limit.to_string());
         assert_eq!(again.read("memory.memsw.limit_in_bytes", ""), limit.to_string());
-        std::mem::forget(again);
     }
 }
 
@@ -139,26 +139,14 @@ fn refusals_name_the_field_and_leave_nothing() {
 }
 
 #[test]
-fn a_used_or_frozen_cgroup_is_refused_and_an_empty_one_taken() {
+fn a_cgroup_that_is_there_is_refused_even_when_it_is_empty() {
     let cgroup = Cgroup::new("used", "{}");
     cgroup.prepare();
-    let prepared = cgroup.prepare();
-    let mut child = spawn(&cgroup, &prepared, "");
     let error = prepare(&cgroup.plan, &cgroup.host, None).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("not empty"), "{error}");
-    cgroup.record.kill_all().unwrap();
-    child.wait().unwrap();
-    let freezer = cgroup.directories().into_iter().find_map(|(directory, _)| {
-        [("freezer.state", "FROZEN"), ("cgroup.freeze", "1")]
-            .into_iter()
-            .map(|(file, word)| (directory.join(file), word))
-            .find(|(file, _)| file.exists())
-    });
-    let (file, word) = freezer.unwrap();
-    fs::write(file, word).unwrap();
-    assert!(cgroup.record.frozen().unwrap());
-    assert!(prepare(&cgroup.plan, &cgroup.host, None).unwrap_err().to_string().contains("frozen"));
+    assert_eq!(error.kind(), ErrorKind::WrongState);
+    assert!(error.to_string().contains("exists already"), "{error}");
+    // Whoever has made it keeps it.
+    assert_eq!(cgroup.existing().len(), cgroup.directories().len());
 }
 
 #[test]
