@@ -1,7 +1,7 @@
 //! What passes between a caller and a process that is made for it: descriptors, streams, the terminal, the pid
 //! file.
 
-use std::io::IoSliceMut;
+use std::io::{IoSliceMut, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -172,8 +172,11 @@ pub(crate) fn announce(
     }
     if let Some(path) = pid_file.cloned() {
         write_pid_file(&path, pid)?;
-        undo.push(move || {
-            std::fs::remove_file(&path).call(|| format!("unlink({})", path.display()))
+        undo.push(move || match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).call(|| format!("unlink({})", path.display()))
+            }
+            _ => Ok(()),
         });
     }
     Ok(())
@@ -183,7 +186,42 @@ pub(crate) fn announce(
 fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!(".{name}.teu"));
-    std::fs::write(&temporary, pid.to_string())
-        .call(|| format!("write({})", temporary.display()))?;
-    std::fs::rename(&temporary, path).call(|| format!("rename({})", path.display()))
+    // A new file, and nothing that somebody has put there: the directory may be one of many users, and a link in it
+    // lead to a file of the caller's. What is there is left of a call that was killed.
+    drop(std::fs::remove_file(&temporary));
+    let written = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
+        .call(|| format!("write({})", temporary.display()))
+        .and_then(|()| {
+            std::fs::rename(&temporary, path).call(|| format!("rename({})", path.display()))
+        });
+    if written.is_err() {
+        drop(std::fs::remove_file(&temporary));
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_follows_no_link_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("other"), "untouched").unwrap();
+        for name in [".pid.teu", "pid"] {
+            std::os::unix::fs::symlink(at("other"), at(name)).unwrap();
+        }
+        write_pid_file(&at("pid"), 7).unwrap();
+        assert_eq!(std::fs::read_to_string(at("other")).unwrap(), "untouched");
+        assert_eq!(std::fs::read_to_string(at("pid")).unwrap(), "7");
+        assert!(at("pid").symlink_metadata().unwrap().is_file());
+        std::fs::create_dir(at("taken")).unwrap();
+        write_pid_file(&at("taken"), 7).unwrap_err();
+        assert!(!at(".taken.teu").exists());
+    }
 }
