@@ -18,7 +18,7 @@ use rustix::fs::MemfdFlags;
 
 use crate::error::{Error, ErrorKind, OsResult, Result};
 use crate::link;
-use crate::operation::serve::{Exit, reap};
+use crate::operation::child::{Exit, reap};
 use crate::sys::exec;
 
 /// How much of what a failed hook said goes into the error.

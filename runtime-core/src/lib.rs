@@ -49,9 +49,9 @@ pub use id::ContainerId;
 /// The types of config.json, as [`Runtime::exec`] takes its process.
 pub use oci_spec::runtime as oci;
 pub use operation::checkpoint::CheckpointOptions;
+pub use operation::child::Exit;
 pub use operation::query::State;
 pub use operation::restore::RestoreOptions;
-pub use operation::serve::Exit;
 pub use operation::start::Notified;
 pub use operation::watch::{Notice, Watch};
 pub use operation::{

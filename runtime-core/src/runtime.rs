@@ -7,10 +7,10 @@ use crate::cgroup::rdt::Schemas;
 use crate::error::{OsResult, Result};
 use crate::id::ContainerId;
 use crate::operation::checkpoint::CheckpointOptions;
+use crate::operation::child::{self, Exit};
 use crate::operation::create::Goal;
 use crate::operation::query::State;
 use crate::operation::restore::RestoreOptions;
-use crate::operation::serve::{self, Exit};
 use crate::operation::start::Notified;
 use crate::operation::{
     CreateOptions, DeleteOptions, ExecOptions, KillTarget, checkpoint, create, delete, exec, kill,
@@ -61,7 +61,7 @@ impl Workload {
     /// # Errors
     /// Somebody else has taken its status already.
     pub fn wait(&self) -> Result<Exit> {
-        serve::reap(&self.pidfd)?.ok_or_else(|| {
+        child::reap(&self.pidfd)?.ok_or_else(|| {
             crate::Error::new(
                 crate::ErrorKind::Os,
                 "the container's exit status was taken by another wait",

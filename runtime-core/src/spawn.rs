@@ -85,8 +85,7 @@ pub(crate) fn attached(
     match told {
         Ok(()) => Ok(stubbed),
         Err(mut error) => {
-            let end = crate::operation::serve::ending(&stubbed.pidfd);
-            if let Err(failure) = end() {
+            if let Err(failure) = crate::operation::child::end(&stubbed.pidfd) {
                 error.attach(failure);
             }
             Err(error)
@@ -138,7 +137,7 @@ impl Drop for Keeper {
         drop(link);
         let Stubbed { pidfd, .. } = &stubbed;
         // It ends by itself and cannot fail to; a status that somebody else has taken is not missed.
-        drop(crate::operation::serve::reap(pidfd));
+        drop(crate::operation::child::reap(pidfd));
     }
 }
 

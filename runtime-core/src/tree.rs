@@ -14,7 +14,7 @@ use teu_wire::{Fds, InitPlan, OwnedText};
 
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::namespace::mapping;
-use crate::operation::serve;
+use crate::operation::child;
 use crate::plan::{CreatePlan, IdMapped, MapSource};
 use crate::rootfs::{Purpose, TreeSource};
 use crate::sys::mount::{IDMAP, MountAttr, mount_setattr};
@@ -152,7 +152,7 @@ fn user_namespace(by: &MapSource) -> Result<OwnedFd> {
     let made = mapping::write(holder.pid, maps, true)
         .and_then(|()| open(Path::new(&format!("/proc/{}/ns/user", holder.pid))));
     // The descriptor holds the namespace from here on.
-    serve::ending(&holder.pidfd)()?;
+    child::end(&holder.pidfd)?;
     made
 }
 

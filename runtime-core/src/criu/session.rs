@@ -15,7 +15,7 @@ use rustix::net::{
 
 use super::message::{Kind, Request, Response};
 use crate::error::{Error, ErrorKind, OsResult, Result};
-use crate::operation::serve::{self, Exit};
+use crate::operation::child::{self, Exit};
 use crate::sys::exec;
 
 /// An answer is a few hundred bytes.
@@ -76,7 +76,7 @@ impl Session {
     /// # Errors
     /// It has ended.
     pub(crate) fn pid(&self) -> Result<i32> {
-        serve::pid_of(&self.pidfd)
+        child::pid_of(&self.pidfd)
     }
 
     /// Asks it, serves its notices until it has answered, and waits for its end.
@@ -110,7 +110,7 @@ impl Session {
         if answer.is_ok() {
             rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both)
                 .call(|| "shutdown(criu)")?;
-            serve::reap(&self.pidfd)?;
+            child::reap(&self.pidfd)?;
         }
         match refused {
             Some(error) => Err(error),
@@ -120,7 +120,7 @@ impl Session {
 
     /// It is gone: how.
     fn died(&self) -> Result<Error> {
-        let how = match serve::reap(&self.pidfd)? {
+        let how = match child::reap(&self.pidfd)? {
             Some(Exit::Code(code)) => format!("it ended without an answer, with status {code}"),
             Some(Exit::Signal(signal)) => format!("it was killed by signal {signal}"),
             None => "it ended without an answer".to_owned(),
@@ -190,7 +190,7 @@ impl Session {
 impl Drop for Session {
     /// A criu that nobody listens to is of no use, and nobody else waits for it.
     fn drop(&mut self) {
-        if let Err(error) = serve::ending(&self.pidfd)() {
+        if let Err(error) = child::end(&self.pidfd) {
             tracing::debug!(%error, "criu could not be ended");
         }
     }

@@ -12,10 +12,11 @@ use oci_spec::runtime::Spec;
 use teu_wire::{Fds, ToInit, Work};
 
 use super::CreateOptions;
+use super::child::{self, Child};
 use super::delete;
 use super::handed::{self, Terminal};
 use super::notify;
-use super::serve::{self, Child};
+use super::serve;
 use crate::bundle::Bundle;
 use crate::cgroup::rdt::RdtPlan;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -27,6 +28,7 @@ use crate::plan::CreatePlan;
 use crate::spawn::{self, Birth};
 use crate::store::record::{Process, Record};
 use crate::store::{Entry, Store, gate, status};
+use crate::sys::clone::Stubbed;
 use crate::sys::process::KeepDumpable;
 use crate::undo::Undo;
 use crate::{cgroup, plan, probe, process, tree};
@@ -85,17 +87,7 @@ pub(crate) fn create(
 
     let mut record = first_record(&plan, &bundle, cgroup_record, options)?;
     let entry = store.reserve(id, &record)?;
-    let mut undo = Undo::new();
-    undo.push(|| entry.remove());
-    if !plan.hooks.poststop.is_empty() {
-        // They take back what hooks of create have made, so they run whatever failed (runtime.md, "Lifecycle" 3 to 5
-        // go on with 12 and 13), and last: the container is gone then.
-        let record = record.clone();
-        undo.push(move || match delete::poststop(&record, id) {
-            failed if failed.is_empty() => Ok(()),
-            failed => Err(Error::new(ErrorKind::Hook, failed.join("; "))),
-        });
-    }
+    let mut undo = Undo::of_record(forget(&entry, &record));
     let parts = Parts { plan: &plan, bundle: &bundle, options, goal, terminal: terminal.as_ref() };
     let made = notify::prepare(&entry, options.notify, goal == Goal::Started).and_then(|notify| {
         let (child, more) = build(&entry, &parts, &host, &mut record, &mut undo)?;
@@ -233,19 +225,8 @@ fn build<'a>(
     }
 
     let mut child = Child::born(&stubbed, link)?;
-    undo.push(child.end());
-    if let Some(maps) = &plan.namespaces.maps {
-        mapping::write(stubbed.pid, maps, host.may_map()).at(|| "linux.uidMappings")?;
-        serve::tell(&child, record, ToInit::Mapped)?;
-    }
-    let runs = stubbed.wait_for_program();
-    drop(stubbed);
-    drop(dumpable);
-    runs?;
-    // Not before it runs its program: the OOM score is one for all that share memory.
-    if plan.namespaces.maps.is_some() && host.may_raise() {
-        process::raise::raise(child.pid, &plan.init.process)?;
-    }
+    undo.push(child.end()?);
+    until_program((stubbed, dumpable), &child, plan, host, record)?;
 
     let serve = || serve::until_ready(&mut child, plan, bundle, record, undo);
     tracing::debug_span!("init").in_scope(serve)?;
@@ -257,6 +238,33 @@ fn build<'a>(
     write_last_limits(&mut cgroups, record)?;
     commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
     Ok((child, cgroups.warnings()))
+}
+
+/// Does for the stub what it waits for, until it runs its program.
+fn until_program(
+    (stubbed, dumpable): (Stubbed, Option<KeepDumpable>),
+    child: &Child,
+    plan: &CreatePlan,
+    host: &Host,
+    record: &Record,
+) -> Result<()> {
+    if let Some(maps) = &plan.namespaces.maps {
+        let written = mapping::write(stubbed.pid, maps, host.may_map()).at(|| "linux.uidMappings");
+        if let Err(error) = written.and_then(|()| serve::tell(child, record, ToInit::Mapped)) {
+            // It would wait for ever, and this process for it to leave the memory that both share.
+            child::kill(&child.pidfd)?;
+            return Err(error);
+        }
+    }
+    let runs = stubbed.wait_for_program();
+    drop(stubbed);
+    drop(dumpable);
+    runs?;
+    // Not before it runs its program: the OOM score is one for all that share memory.
+    if plan.namespaces.maps.is_some() && host.may_raise() {
+        process::raise::raise(child.pid, &plan.init.process)?;
+    }
+    Ok(())
 }
 
 /// The process that keeps a scope of systemd until init is in it.

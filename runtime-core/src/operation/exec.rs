@@ -10,9 +10,9 @@ use oci_spec::runtime::{Process, Spec};
 use rustix::fs::{Mode, OFlags};
 use teu_wire::{ExecPlan, Fds, Work};
 
+use super::child::{self, Child};
 use super::handed::{self, Terminal};
-use super::serve::{self, Child};
-use super::{ExecOptions, affinity};
+use super::{ExecOptions, affinity, serve};
 use crate::cgroup::rdt::RdtRecord;
 use crate::cgroup::{Below, Prepared};
 use crate::error::{Error, ErrorKind, OsResult, Result};
@@ -228,11 +228,11 @@ fn run<'a>(
 
     let mut child = Child::born(&stubbed, link)?;
     child.pausable = Some(record.cgroup.clone());
-    undo.push(child.end());
+    undo.push(child.end()?);
     // Born in a frozen cgroup it does nothing until the container is resumed, and shares this process's memory as
     // long: who calls it off must not wait for that. Killed, it ends at once even there.
     if let Err(error) = child.link.wait() {
-        serve::kill(&child.pidfd)?;
+        child::kill(&child.pidfd)?;
         return Err(error);
     }
     let runs = stubbed.wait_for_program();
@@ -240,7 +240,7 @@ fn run<'a>(
     runs?;
     serve::until_executed(&mut child, record, id, second_clone, undo)?;
     // The kernel ends every process of a pid namespace with its init: this one had no time to say so.
-    if serve::was_killed(&child.pidfd) && has_ended(init) {
+    if child::was_killed(&child.pidfd) && has_ended(init) {
         return Err(stopped());
     }
     let terminal = terminal.as_ref().map_or(Ok(None), Terminal::master)?;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::{KillTarget, member, serve};
+use super::{KillTarget, child, member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ContainerId;
 use crate::store::Store;
@@ -55,7 +55,7 @@ pub(crate) fn end(record: &Record) -> Result<()> {
         }
         // A frozen process takes its signal when it is thawed.
         record.cgroup.kill_all()?;
-        return serve::reap_within(&pidfd, 10).map(drop);
+        return child::reap_within(&pidfd, 10).map(drop);
     }
     record.cgroup.kill_all()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod affinity;
 pub(crate) mod checkpoint;
+pub(crate) mod child;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod exec;

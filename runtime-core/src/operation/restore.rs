@@ -11,9 +11,9 @@ use rustix::mount::MountPropagationFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::checkpoint::{KEYS, config_file};
-use super::create::{commit, first_record, keeper, unused_cgroup};
+use super::create::{commit, first_record, forget, keeper, unused_cgroup};
 use super::handed::{self, Terminal};
-use super::{CreateOptions, serve, state_json};
+use super::{CreateOptions, child, state_json};
 use crate::bundle::Bundle;
 use crate::cgroup::rdt::{self, RdtPlan};
 use crate::criu::images::Images;
@@ -80,8 +80,7 @@ pub(crate) fn restore(
 
     let mut record = first_record(&plan, &bundle, cgroup_record, create)?;
     let entry = store.reserve(id, &record)?;
-    let mut undo = Undo::new();
-    undo.push(|| entry.remove());
+    let mut undo = Undo::of_record(forget(&entry, &record));
     let parts = Parts {
         plan: &plan,
         bundle: &bundle,
@@ -188,11 +187,11 @@ fn build(
         session.ask(&request, |notice| {
             if init.is_none() && notice.pid > 0 {
                 let pidfd = open(notice.pid)?;
-                undo.push(serve::ending(&pidfd));
+                undo.push(child::ending(&pidfd)?);
                 init = Some((notice.pid, pidfd));
             }
             match (notice.script.as_str(), &init) {
-                ("setup-namespaces", _) => run_hooks(plan, bundle, record, notice.pid),
+                ("setup-namespaces", _) => run_hooks(parts, record, notice.pid),
                 ("orphan-pts-master", _) => hand_over(terminal, &notice),
                 // The processes are there and stopped: what cannot be recorded does not run.
                 ("post-restore", Some((pid, pidfd))) => {
@@ -322,12 +321,14 @@ fn in_own_mounts<T: Send>(
 }
 
 /// The hooks that set up the network and the like, when the namespaces are there.
-fn run_hooks(plan: &CreatePlan, bundle: &Bundle, record: &Record, pid: i32) -> Result<()> {
+fn run_hooks(parts: &Parts<'_>, record: &Record, pid: i32) -> Result<()> {
+    let Parts { plan, bundle, options, .. } = *parts;
+    let cancel = options.create.cancel.as_ref().map(AsFd::as_fd);
     let Record { oci_version, annotations, .. } = record;
     let (head, tail) = state_json(oci_version, &plan.id, &bundle.path, annotations, "creating");
     let state = format!("{head}{pid}{tail}");
-    hook::run("prestart", &plan.hooks.prestart, &state, &bundle.path, None)?;
-    hook::run("createRuntime", &plan.hooks.create_runtime, &state, &bundle.path, None)
+    hook::run("prestart", &plan.hooks.prestart, &state, &bundle.path, cancel)?;
+    hook::run("createRuntime", &plan.hooks.create_runtime, &state, &bundle.path, cancel)
 }
 
 /// Gives the master of the terminal to whoever waits for it.

@@ -3,138 +3,21 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use teu_wire::{ToCaller, ToInit};
 
+use super::child::{Child, Exit, pid_of, reap};
 use super::state_json;
 use crate::bundle::Bundle;
 use crate::cgroup::CgroupRecord;
-use crate::error::{Error, ErrorKind, OsResult, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hook;
 use crate::id::ContainerId;
-use crate::link::{Link, Message, report};
+use crate::link::{self, Link, Message, report};
 use crate::namespace::device;
 use crate::plan::CreatePlan;
 use crate::store::record::Record;
-use crate::sys::clone::Stubbed;
+use crate::store::status::has_ended;
 use crate::undo::Undo;
-
-/// Init, as its caller holds it.
-#[derive(Debug)]
-pub(crate) struct Child {
-    /// In the pid namespace of the caller.
-    pub pid: i32,
-    /// Its descriptor.
-    pub pidfd: OwnedFd,
-    /// The link.
-    pub link: Link,
-    /// The cgroups of a container that may be paused: what is killed there ends when it is resumed.
-    pub pausable: Option<CgroupRecord>,
-}
-
-impl Child {
-    pub(crate) fn new(pid: i32, pidfd: OwnedFd, link: Link) -> Self {
-        Self { pid, pidfd, link, pausable: None }
-    }
-
-    /// A process that was just cloned. Its descriptor is asked for, not copied: where the kernel cannot give it, no
-    /// later command could do anything with the container, and there is to be none.
-    pub(crate) fn born(stubbed: &Stubbed, link: Link) -> Result<Self> {
-        let pid = Pid::from_raw(stubbed.pid).ok_or(libc::ESRCH).call(|| "clone")?;
-        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Self::new(stubbed.pid, pidfd, link)),
-            Err(errno) => {
-                let mut error = Error::os(format!("pidfd_open({})", stubbed.pid), errno);
-                if let Err(failure) = ending(&stubbed.pidfd)() {
-                    error.attach(failure);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// The step back: kill it and wait until it is gone, unless it is frozen: nobody can wait for that.
-    pub(crate) fn end(&self) -> impl FnOnce() -> Result<()> + use<> {
-        let (end, pidfd, cgroup) =
-            (ending(&self.pidfd), self.pidfd.try_clone(), self.pausable.clone());
-        move || {
-            if !cgroup.as_ref().map_or(Ok(false), CgroupRecord::frozen)? {
-                return end();
-            }
-            kill(&pidfd.call(|| "dup(pidfd)")?)
-        }
-    }
-}
-
-/// The step back of a process: kill it and wait until it is gone.
-pub(crate) fn ending(pidfd: &OwnedFd) -> impl FnOnce() -> Result<()> + use<> {
-    let pidfd = pidfd.try_clone();
-    move || {
-        let pidfd = pidfd.call(|| "dup(pidfd)")?;
-        kill(&pidfd)?;
-        reap_within(&pidfd, 10).map(drop)
-    }
-}
-
-/// Kills a process; one that has ended is fine.
-pub(crate) fn kill(pidfd: &OwnedFd) -> Result<()> {
-    match crate::sys::process::signal(pidfd.as_fd(), libc::SIGKILL) {
-        Err(errno) if errno.0 != libc::ESRCH => {
-            Err(errno).call(|| "pidfd_send_signal(init, SIGKILL)")
-        }
-        _ => Ok(()),
-    }
-}
-
-/// How a child ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// exit(2) with that status.
-    Code(i32),
-    /// Killed by that signal.
-    Signal(i32),
-}
-
-/// Like [`reap`], but not for ever: a process that was killed can stay in the kernel, for a disk that does not
-/// answer or for a zombie of its pid namespace that somebody else has to reap.
-pub(crate) fn reap_within(pidfd: &OwnedFd, seconds: i64) -> Result<Option<Exit>> {
-    let timeout = rustix::event::Timespec { tv_sec: seconds, tv_nsec: 0 };
-    let mut fds = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
-    match rustix::event::poll(&mut fds, Some(&timeout)) {
-        Ok(0) => Err(Error::new(
-            ErrorKind::WrongState,
-            format!(
-                "container init still running: it was killed {seconds} s ago, and the kernel has not ended it"
-            ),
-        )),
-        _ => reap(pidfd),
-    }
-}
-
-/// Waits for the end of a process and takes its status if it is a child; none when it is somebody else's.
-pub(crate) fn reap(pidfd: &OwnedFd) -> Result<Option<Exit>> {
-    let poll =
-        || rustix::event::poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], None);
-    rustix::io::retry_on_intr(poll).call(|| "poll(pidfd)")?;
-    let wait = || {
-        rustix::process::waitid(
-            WaitId::PidFd(pidfd.as_fd()),
-            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-        )
-    };
-    match rustix::io::retry_on_intr(wait) {
-        Ok(Some(status)) => Ok(match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => Some(Exit::Code(code)),
-            (_, Some(signal)) => Some(Exit::Signal(signal)),
-            _ => None,
-        }),
-        Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(None),
-        // Before Linux 5.4 a pidfd is nothing to wait for.
-        Err(rustix::io::Errno::INVAL) => Err(libc::ENOSYS).call(|| "waitid(P_PIDFD)"),
-        Err(errno) => Err(errno).call(|| "waitid(init)"),
-    }
-}
 
 /// Hears a process that may be cloned a second time: the new one may speak before the first has told of it, and what
 /// it says is its own only when it is known.
@@ -226,19 +109,13 @@ pub(crate) fn tell(child: &Child, record: &Record, word: ToInit) -> Result<()> {
 /// The joiner has made a sibling, a child of the caller as itself is (CLONE_PARENT), and ends.
 fn adopt(child: &mut Child, pidfd: OwnedFd, undo: &mut Undo<'_>) -> Result<()> {
     let joiner = std::mem::replace(&mut child.pidfd, pidfd);
-    undo.push(child.end());
+    undo.push(child.end()?);
     child.pid = pid_of(&child.pidfd)?;
+    // In a container that is paused at this moment it ends with the resume.
+    while !has_ended(&joiner)? {
+        link::wait(joiner.as_fd(), child.link.cancel(), None)?;
+    }
     reap(&joiner).map(drop)
-}
-
-/// The pid that a pidfd stands for, in the pid namespace of /proc (its fdinfo).
-pub(crate) fn pid_of(pidfd: &OwnedFd) -> Result<i32> {
-    let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(pidfd));
-    let info = std::fs::read_to_string(&path).call(|| format!("read({path})"))?;
-    info.lines()
-        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
-        .filter(|pid| *pid > 0)
-        .ok_or_else(|| Error::new(ErrorKind::InitDied, "init ended in the joined namespaces"))
 }
 
 /// Init is gone without a word: its wait status, or the OOM killer's count, says why.
@@ -353,15 +230,6 @@ pub(crate) fn until_executed(
             }
         }
     }
-}
-
-/// Whether a child that nobody has waited for was killed by SIGKILL; its status stays to be taken.
-pub(crate) fn was_killed(pidfd: &OwnedFd) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options)
-        .ok()
-        .flatten()
-        .is_some_and(|status| status.terminating_signal() == Some(libc::SIGKILL))
 }
 
 /// Hands the listener of a seccomp filter to the agent (config-linux.md, "The Container Process State").

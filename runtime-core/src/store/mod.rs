@@ -93,7 +93,16 @@ impl Store {
             Err(rustix::io::Errno::EXIST) => return Err(taken(id)),
             Err(errno) => return Err(errno).call(|| format!("mkdir({})", path.display())),
         }
-        let entry = Entry { directory: open_directory(&path)?, path, id: id.clone() };
+        let directory = match open_directory(&path) {
+            Ok(directory) => directory,
+            Err(mut error) => {
+                let removed =
+                    rustix::fs::rmdir(&path).call(|| format!("rmdir({})", path.display()));
+                removed.unwrap_or_else(|failure| error.attach(failure));
+                return Err(error);
+            }
+        };
+        let entry = Entry { directory, path, id: id.clone() };
         let written = entry.lock(FlockOperation::LockExclusive).and_then(|()| entry.write(record));
         if let Err(mut error) = written {
             if let Err(failure) = entry.remove() {
@@ -112,15 +121,11 @@ impl Store {
         let entry = self.find(id)?;
         entry.lock(FlockOperation::LockExclusive)?;
         // Whoever held the lock may have deleted the container meanwhile.
-        match rustix::fs::fstat(&entry.directory)
-            .call(|| format!("stat({})", entry.path.display()))?
-        {
-            stat if stat.st_nlink == 0 => Err(missing(id)),
-            _ => {
-                let record = entry.read()?;
-                Ok((entry, record))
-            }
+        if entry.is_gone()? {
+            return Err(missing(id));
         }
+        let record = entry.read()?;
+        Ok((entry, record))
     }
 
     /// Reads the record of a container without waiting for its lock: records are replaced whole.
@@ -278,8 +283,18 @@ impl Entry {
         Ok(Some(bytes))
     }
 
+    /// Whether the directory has been removed. Only who holds the lock removes it, so its holder may rely on the answer.
+    fn is_gone(&self) -> Result<bool> {
+        let stat = rustix::fs::fstat(&self.directory);
+        stat.call(|| format!("stat({})", self.path.display())).map(|stat| stat.st_nlink == 0)
+    }
+
     /// Removes the directory and all in it; what is gone already is fine.
     pub(crate) fn remove(&self) -> Result<()> {
+        // `delete` may have come between mkdir(2) and the lock; what has the name then is another container's.
+        if self.is_gone()? {
+            return Ok(());
+        }
         for name in [gate::FILE, ".record.new", ".config.new", record::CONFIG, record::FILE] {
             match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => (),
@@ -301,5 +316,31 @@ impl Entry {
 impl AsFd for Entry {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_was_removed_takes_no_other_along() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a");
+        let id = ContainerId::new("a").unwrap();
+        let entry = |path: &Path| Entry {
+            directory: open_directory(path).unwrap(),
+            path: path.to_owned(),
+            id: id.clone(),
+        };
+        std::fs::create_dir(&path).unwrap();
+        let first = entry(&path);
+        entry(&path).remove().unwrap();
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("something"), "").unwrap();
+        first.remove().unwrap();
+        assert!(path.join("something").exists());
+        entry(&path).remove().unwrap();
+        assert!(!path.exists());
     }
 }
