@@ -1,23 +1,24 @@
 //! What is left when a command fails half way, or is killed half way.
 //!
 //! Managers start the runtime with PR_SET_PDEATHSIG=SIGKILL, so it can die at any instruction.
-//! strace kills it at the entry of its Nth system call, which makes that a list instead of a dice.
+//! strace kills it at the entry of each of its system calls, which makes that a list instead of a dice, and so it does
+//! with calls that fail.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::Case;
-use crate::harness::{Container, Lab, Result, cgroup, ensure, process};
+use crate::harness::{Container, Lab, Result, cgroup, ensure, ensure_eq, process};
 
 const CRASH: &str =
     "OCI runtime-spec runtime.md#delete; managers kill the runtime by PR_SET_PDEATHSIG";
 const FAILED: &str = "OCI runtime-spec runtime.md#create (a failed create leaves no container)";
 
 /// How many of the system calls are tried; they are spread evenly when there are more.
-const POINTS: usize = 150;
+const POINTS: usize = 300;
 
 pub(super) const CASES: &[Case] = &[
     Case::new(
@@ -27,26 +28,40 @@ pub(super) const CASES: &[Case] = &[
         failed_create,
     ),
     Case::new(
+        "rollback/no-descriptor",
+        "create for which there is no further descriptor leaves nothing, or what delete --force removes",
+        FAILED,
+        no_descriptor,
+    )
+    .deadline(240),
+    Case::new(
+        "rollback/pid-file",
+        "a create that cannot write its pid file leaves nothing, beside it either",
+        FAILED,
+        pid_file,
+    )
+    .known("runc 1.1 leaves the file that it renames"),
+    Case::new(
         "rollback/killed-create",
         "create killed at any system call: delete --force leaves the host as it was",
         CRASH,
         killed_create,
     )
-    .deadline(240),
+    .deadline(480),
     Case::new(
         "rollback/killed-create-mapped",
         "the same with a user namespace, whose first process waits for its id maps",
         CRASH,
         killed_create_mapped,
     )
-    .deadline(240),
+    .deadline(480),
     Case::new(
         "rollback/killed-create-processes",
         "any process of create killed at any system call: delete --force leaves nothing",
         CRASH,
         killed_anything,
     )
-    .deadline(240)
+    .deadline(480)
     .known("runc 1.1 writes its state at the end of create and cannot find what it made before"),
     Case::new(
         "rollback/killed-delete",
@@ -54,14 +69,14 @@ pub(super) const CASES: &[Case] = &[
         CRASH,
         killed_delete,
     )
-    .deadline(240),
+    .deadline(480),
     Case::new(
         "rollback/killed-start",
         "start killed at any system call: state still works and delete --force cleans up",
         CRASH,
         killed_start,
     )
-    .deadline(240),
+    .deadline(480),
 ];
 
 fn failed_create(lab: &Lab) -> Result {
@@ -116,11 +131,11 @@ fn strace(lab: &Lab) -> Result<String> {
 pub(super) enum Follow {
     /// Only the first thread of the runtime.
     Caller,
-    /// Whatever the runtime starts too: the first of them that reaches the Nth call is killed.
+    /// Whatever the runtime starts too: the first of them that comes so far is killed.
     All,
 }
 
-/// Runs `attempt` with a wrapper that kills at the Nth system call, for every N.
+/// Runs `attempt` with a wrapper that kills at a system call, for every one that it makes.
 pub(super) fn sweep<'l>(
     lab: &'l Lab,
     c: Container<'l>,
@@ -143,14 +158,14 @@ pub(super) fn sweep<'l>(
     attempt(&c, wrapper(None))?;
     c.delete_force()?.ok()?;
     clean(lab, "a call under strace that nobody killed")?;
-    let total = calls_in(Path::new(&trace))?;
+    let points = calls_in(Path::new(&trace))?;
+    let total = points.len();
     ensure!(total > 10, "strace saw only {total} system calls");
-    let step = total.div_ceil(POINTS).max(1);
     let bundle = c.bundle.clone();
-    for number in (1..=total).step_by(step) {
+    for (name, number) in points.iter().step_by(total.div_ceil(POINTS)) {
         let c = lab.container(bundle.clone());
-        attempt(&c, wrapper(Some(format!("inject=all:signal=SIGKILL:when={number}"))))?;
-        let after = format!("the kill at system call {number} of {total}");
+        attempt(&c, wrapper(Some(format!("inject={name}:signal=SIGKILL:when={number}"))))?;
+        let after = format!("the kill at call {number} of {name}");
         let done = c.delete_force()?;
         ensure!(done.code == Some(0), "delete --force after {after}: {}", done.stderr);
         clean(lab, &after)?;
@@ -158,15 +173,96 @@ pub(super) fn sweep<'l>(
     Ok(())
 }
 
-/// The largest number of system calls of one thread; lines of followed processes begin with a pid.
-fn calls_in(trace: &Path) -> Result<usize> {
+/// Every system call of a trace in order, by its name and how many of that name it makes with those before it in its
+/// process: strace counts them so (`when=`). Lines of followed processes begin with a pid; what is the same in two of
+/// them is there once.
+fn calls_in(trace: &Path) -> Result<Vec<(String, usize)>> {
     let text = String::from_utf8_lossy(&fs::read(trace)?).into_owned();
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for line in text.lines().filter(|line| line.contains('(')) {
-        let pid = line.split(' ').next().filter(|word| word.parse::<u32>().is_ok());
-        *counts.entry(pid.unwrap_or_default()).or_default() += 1;
+    let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut seen = HashSet::new();
+    let is_name = |word: &str| word.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    let calls = text.lines().filter_map(|line| {
+        let (call, _) = line.split_once('(')?;
+        let (pid, name) = call.rsplit_once(' ').unwrap_or(("", call));
+        if name.is_empty() || !is_name(name) {
+            return None;
+        }
+        let number = counts.entry((pid, name)).or_default();
+        *number += 1;
+        let point = (name.to_owned(), *number);
+        seen.insert(point.clone()).then_some(point)
+    });
+    Ok(calls.collect())
+}
+
+/// System calls that make a descriptor.
+const DESCRIPTORS: [&str; 14] = [
+    "open",
+    "openat",
+    "openat2",
+    "open_tree",
+    "fsopen",
+    "fsmount",
+    "socket",
+    "socketpair",
+    "memfd_create",
+    "pidfd_open",
+    "clone3",
+    "fcntl",
+    "dup",
+    "eventfd2",
+];
+
+/// First one such call fails, then that one and all of the same name after it: those that clean up, too.
+fn no_descriptor(lab: &Lab) -> Result {
+    let trace = strace(lab)?;
+    let c = sleeper(lab)?;
+    let wrapper = |inject: &[String]| {
+        let words = ["/usr/bin/strace", "-qq", "-o", &trace].map(str::to_owned);
+        words.into_iter().chain(inject.iter().cloned()).collect::<Vec<_>>()
+    };
+    c.launch("create", &[]).wrap(wrapper(&[])).run()?.ok()?;
+    c.delete_force()?.ok()?;
+    let mut points = calls_in(Path::new(&trace))?;
+    points.retain(|(name, _)| DESCRIPTORS.contains(&name.as_str()));
+    ensure!(points.len() > 10, "strace saw only {} calls that make a descriptor", points.len());
+    let bundle = c.bundle.clone();
+    for ((name, number), more) in points.iter().flat_map(|point| [(point, ""), (point, "+")]) {
+        let c = lab.container(bundle.clone());
+        let inject = format!("inject={name}:error=EMFILE:when={number}{more}");
+        let done = c.launch("create", &[]).wrap(wrapper(&["-e".into(), inject])).run()?;
+        ensure!(done.signal.is_none(), "create without descriptors {}", done.ended());
+        let after = format!("a create whose call {number}{more} of {name} has failed");
+        if done.code != Some(0) && more.is_empty() {
+            clean(lab, &after)?;
+        }
+        let forced = c.delete_force()?;
+        ensure!(forced.code == Some(0), "delete --force after {after}: {}", forced.stderr);
+        clean(lab, &after)?;
     }
-    Ok(counts.into_values().max().unwrap_or(0))
+    Ok(())
+}
+
+fn pid_file(lab: &Lab) -> Result {
+    let folder = lab.new_folder("pid")?;
+    fs::create_dir(folder.join("taken"))?;
+    for (name, works) in [("taken", false), ("no-such-folder/file", false), ("file", true)] {
+        let c = sleeper(lab)?;
+        let file = folder.join(name).to_string_lossy().into_owned();
+        let words = ["create", "--bundle", &c.bundle.word(), "--pid-file", &file, &c.id];
+        let done = lab.call(words).run()?;
+        ensure_eq!(done.code == Some(0), works, "success of create with the pid file {name}");
+        if !works {
+            done.refused()?;
+            clean(lab, &format!("a create that cannot write {name}"))?;
+        }
+        c.delete_force()?.ok()?;
+    }
+    let mut left: Vec<_> =
+        fs::read_dir(&folder)?.flatten().map(|entry| entry.file_name()).collect();
+    left.sort();
+    ensure_eq!(left, ["file", "taken"], "what is in the directory of the pid files");
+    Ok(())
 }
 
 fn sleeper(lab: &Lab) -> Result<Container<'_>> {

@@ -50,7 +50,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "state/annotations" "The state has the annotations." => by(&["operation/state"]);
     }
     "runtime.md#errors" {
-        Must "error/nothing-changed" "After an error everything is as if nothing had been tried." => by(&["rollback/failed-create", "update/all-or-nothing", "netdev/back"]);
+        Must "error/nothing-changed" "After an error everything is as if nothing had been tried." => by(&["rollback/failed-create", "rollback/no-descriptor", "rollback/pid-file", "update/all-or-nothing", "netdev/back"]);
         Must "error/killed" "A runtime that was killed leaves nothing that delete cannot remove." => by(&["rollback/killed-create", "rollback/killed-create-mapped", "rollback/killed-create-processes", "rollback/killed-start", "rollback/killed-delete"]);
     }
     "runtime.md#query-state" {

@@ -56,10 +56,23 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
     of(
         "failed-state-left",
         "a failed create leaves its state",
-        &["rollback/failed-create"],
+        &["rollback/failed-create", "rollback/no-descriptor", "rollback/pid-file"],
         Way::After(|call, code| {
             if call.makes() && code != 0 {
                 fs::create_dir(call.state_directory()).ok();
+            }
+            Ok(())
+        }),
+    ),
+    of(
+        "failed-pid-file-left",
+        "a failed create leaves a file beside the pid file",
+        &["rollback/pid-file"],
+        Way::After(|call, code| {
+            if code != 0
+                && let Some(path) = call.value("--pid-file")
+            {
+                fs::write(format!("{path}.new"), "").ok();
             }
             Ok(())
         }),
