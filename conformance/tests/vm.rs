@@ -128,6 +128,15 @@ fn systemd_runs_and_a_user_has_cgroups_of_its_own() {
 }
 
 #[test]
+fn iptables_translates_addresses() {
+    // The modules of the machine's kernel, though the host's iptables may speak to another part of a kernel.
+    let rule = "iptables -w -t nat -A POSTROUTING -s 10.9.0.0/16 -j MASQUERADE && iptables -w -t nat -S POSTROUTING";
+    let output = output(&[], &["sh", "-c", rule]);
+    let text = said(&output.stdout);
+    assert!(text.ends_with("-s 10.9.0.0/16 -j MASQUERADE\n"), "{text}{}", said(&output.stderr));
+}
+
+#[test]
 fn wrong_options_say_so() {
     for (options, error) in [
         (&["--profile", "huge"][..], "vm: --profile huge: neither minimal nor systemd\n"),
