@@ -98,6 +98,14 @@ const NETWORK: &str = r#"{
     }]
 }"#;
 
+/// How long containerd waits for a shim. A few seconds, as by default, can be too short with many pods at once on one
+/// slow CPU: it then goes on with 0 for a pod's pid.
+const TIMEOUTS: &str = r#""io.containerd.timeout.shim.cleanup" = "60s"
+"io.containerd.timeout.shim.load" = "60s"
+"io.containerd.timeout.shim.shutdown" = "60s"
+"io.containerd.timeout.task.state" = "60s"
+"#;
+
 /// The page's block, and what makes it private: limits that root cannot raise without CAP_SYS_RESOURCE included.
 fn configuration(place: &Private, runtime: &Runtime) -> String {
     let d = place.directory().display();
@@ -126,7 +134,8 @@ path = "{d}/opt"
         &format!(
             "version = 2\nroot = \"{d}/root\"\nstate = \"{d}/state\"\ntemp = \"{d}/tmp\"\n\
              disabled_plugins = [\"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\"]\n\n\
-             [grpc]\naddress = \"{d}/containerd.sock\"\n\n[ttrpc]\naddress = \"{d}/ttrpc.sock\"\n"
+             [grpc]\naddress = \"{d}/containerd.sock\"\n\n[ttrpc]\naddress = \"{d}/ttrpc.sock\"\n\n\
+             [timeouts]\n{TIMEOUTS}"
         ),
         1,
     )

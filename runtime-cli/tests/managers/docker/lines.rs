@@ -233,7 +233,7 @@ pub(crate) const NOTHING_LEFT: &[Line] = &[
     },
     Line {
         name: "no mount is left",
-        typed: "grep -c overlay /proc/self/mountinfo",
+        typed: "grep -c \"$PWD.* - overlay \" /proc/self/mountinfo",
         code: 1,
         says: "0\n",
     },

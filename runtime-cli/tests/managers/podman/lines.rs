@@ -175,12 +175,6 @@ pub(crate) const LINES: &[Line] = &[
         says: "50000\n",
     },
     Line {
-        name: "--cpuset-cpus",
-        typed: "podman run --rm --cpuset-cpus 0 box grep Cpus_allowed_list /proc/self/status",
-        code: 0,
-        says: ":\t0\n",
-    },
-    Line {
         name: "--pids-limit",
         typed: "podman run --rm --pids-limit 20 box cat $PIDS",
         code: 0,
@@ -368,6 +362,14 @@ pub(crate) const LINES: &[Line] = &[
         says: "",
     },
 ];
+
+/// Where the host has that controller; without it, runtimes refuse what Podman passes on.
+pub(crate) const CPUSET: &[Line] = &[Line {
+    name: "--cpuset-cpus",
+    typed: "podman run --rm --cpuset-cpus 0 box grep Cpus_allowed_list /proc/self/status",
+    code: 0,
+    says: ":\t0\n",
+}];
 
 /// The end.
 pub(crate) const NOTHING_LEFT: &[Line] = &[

@@ -6,8 +6,8 @@ mod lines;
 mod more;
 mod rootless;
 
-use crate::support::Runtime;
 use crate::support::lines::{no_cgroups_below, path_with_criu, play};
+use crate::support::{Runtime, cgroup};
 
 checks!(run_and_build);
 
@@ -18,6 +18,9 @@ mod checks {
         let home = home::Home::new(&runtime);
         let who = format!("podman with {}", runtime.name());
         play(&who, lines::LINES, home.place(), &home.environment());
+        if cgroup::has_cpuset() {
+            play(&who, lines::CPUSET, home.place(), &home.environment());
+        }
         play(&who, more::MORE, home.place(), &home.environment());
         if let Some(path) = path_with_criu() {
             let mut environment = home.environment();

@@ -21,6 +21,20 @@ pub(crate) fn hierarchies() -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
+/// Whether containers can be kept to some CPUs; says so where cgroup v2 has no controller for that, as in User-Mode Linux.
+pub(crate) fn has_cpuset() -> bool {
+    if !is_unified() {
+        return true;
+    }
+    let controllers =
+        std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").expect("a file of cgroup v2");
+    let found = controllers.split_whitespace().any(|name| name == "cpuset");
+    if !found {
+        println!("skipped: this host's cgroups have no controller cpuset");
+    }
+    found
+}
+
 /// The path of a file of the container's own cgroup: `v1` below the hierarchies, or `v2`.
 fn path(v1: &str, v2: &str) -> String {
     format!("/sys/fs/cgroup/{}", if is_unified() { v2 } else { v1 })

@@ -25,7 +25,7 @@ pub(crate) fn play(who: &str, lines: &[Line], place: &Private, environment: &[(S
         // A command that hangs must not hang the suite; 124 is no exit status of any line.
         let output = place
             .command("timeout")
-            .args(["--signal=KILL", "60", "sh", "-c", line.typed])
+            .args(["--signal=KILL", "180", "sh", "-c", line.typed])
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .envs(cgroup::environment())
             .stdin(Stdio::null())
