@@ -36,6 +36,7 @@ mod link;
 mod mountpoint;
 mod operation;
 mod probe;
+mod program;
 mod runtime;
 mod spawn;
 mod store;

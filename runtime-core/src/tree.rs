@@ -149,7 +149,7 @@ fn user_namespace(by: &MapSource) -> Result<OwnedFd> {
         MapSource::Maps(maps) => maps,
     };
     let holder = userns::hold()?;
-    let made = mapping::write(holder.pid, maps, true)
+    let made = mapping::write_privileged(holder.pid, maps)
         .and_then(|()| open(Path::new(&format!("/proc/{}/ns/user", holder.pid))));
     // The descriptor holds the namespace from here on.
     child::end(&holder.pidfd)?;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod delegated;
+mod helper;
 #[path = "../support/ran.rs"]
 mod ran;
 mod support;

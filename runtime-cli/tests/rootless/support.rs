@@ -46,8 +46,10 @@ impl Lab {
         }
         std::fs::set_permissions(lab.file("runtime"), PermissionsExt::from_mode(0o700)).unwrap();
         copy(Path::new("/bin/busybox"), "bundle/rootfs/bin/busybox");
-        for name in ["sh", "sleep", "cat", "id", "tty", "mkdir", "mount", "stat", "touch", "mknod"]
-        {
+        for name in [
+            "sh", "sleep", "cat", "id", "tty", "mkdir", "mount", "stat", "touch", "mknod",
+            "readlink", "true", "stty",
+        ] {
             std::os::unix::fs::symlink("busybox", lab.file("bundle/rootfs/bin").join(name))
                 .unwrap();
         }
@@ -96,14 +98,24 @@ impl Lab {
         });
     }
 
-    /// A command of the user's, with nothing of root's.
+    /// Makes a directory of the user's.
+    pub(crate) fn directory(&self, name: &str) {
+        std::fs::create_dir(self.file(name)).unwrap();
+        std::os::unix::fs::chown(self.file(name), Some(self.uid), Some(self.uid)).unwrap();
+    }
+
+    /// `teu` as the user, with nothing of root's.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.user(&[&[self.word("teu").as_str()], args].concat())
+    }
+
+    /// A command of the user's, with nothing of root's.
+    pub(crate) fn user(&self, words: &[&str]) -> Command {
         let uid = self.uid.to_string();
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "--inh-caps=-all"])
-            .arg(self.file("teu"))
-            .args(args)
+            .args(words)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("XDG_RUNTIME_DIR", self.file("runtime"))
@@ -119,13 +131,19 @@ impl Lab {
 
     /// The same from a cgroup of version 2.
     pub(crate) fn run_in(&self, cgroup: &Path, args: &[&str]) -> Ran {
+        let script = format!("echo $$ >{}/cgroup.procs", cgroup.display());
+        ran(self.after(&["sh"], &script, args))
+    }
+
+    /// The same after root's `script`, in a shell that is started by these words.
+    pub(crate) fn after(&self, shell: &[&str], script: &str, args: &[&str]) -> Command {
         let user = self.command(args);
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo $$ >$0/cgroup.procs && exec \"$@\""]).arg(cgroup);
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]).args(["-c", &format!("{script} && exec \"$@\""), "sh"]);
         command.arg(user.get_program()).args(user.get_args()).stdin(Stdio::null());
         command.env_clear().current_dir(self.dir.path());
         command.envs(user.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        ran(command)
+        command
     }
 
     /// Runs the container to its end.
@@ -169,7 +187,7 @@ fn first_of(user: &str) -> Option<u32> {
 }
 
 /// Its streams are files, which a container that goes on may keep.
-fn ran(mut command: Command) -> Ran {
+pub(crate) fn ran(mut command: Command) -> Ran {
     let file = || tempfile::NamedTempFile::new().unwrap();
     let (out, err) = (file(), file());
     let code = command

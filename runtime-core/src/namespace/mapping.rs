@@ -1,11 +1,15 @@
 //! Writing the id maps of a new user namespace from outside, while its process waits.
 
 use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
 
 use super::idmap::{IdMaps, IdRange, render};
 use crate::error::{Error, ErrorKind, OsResult, Result};
+use crate::link::Link;
+use crate::program::{self, Program};
 
 /// Writes both maps of `pid`.
 ///
@@ -14,23 +18,32 @@ use crate::error::{Error, ErrorKind, OsResult, Result};
 /// setgroups(2) is denied for good (CVE-2014-8989).
 ///
 /// # Errors
-/// The kernel or the helper refused a map.
-pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
+/// The kernel or the helper refused a map, or the helper does not end; or the creation was called off meanwhile.
+pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool, link: &Link) -> Result<()> {
     if privileged {
-        write_file(pid, "gid_map", &render(&maps.gid))?;
-        return write_file(pid, "uid_map", &render(&maps.uid));
+        return write_privileged(pid, maps);
     }
+    let cancel = link.cancel();
     if is_one(&maps.gid, rustix::process::getegid().as_raw()) {
         write_file(pid, "setgroups", "deny")?;
         write_file(pid, "gid_map", &render(&maps.gid))?;
     } else {
-        run_helper("newgidmap", pid, &maps.gid)?;
+        run_helper("newgidmap", pid, &maps.gid, cancel)?;
     }
     if is_one(&maps.uid, rustix::process::geteuid().as_raw()) {
         write_file(pid, "uid_map", &render(&maps.uid))
     } else {
-        run_helper("newuidmap", pid, &maps.uid)
+        run_helper("newuidmap", pid, &maps.uid, cancel)
     }
+}
+
+/// The same for a caller who has CAP_SETUID in the parent namespace.
+///
+/// # Errors
+/// The kernel refused a map.
+pub(crate) fn write_privileged(pid: i32, maps: &IdMaps) -> Result<()> {
+    write_file(pid, "gid_map", &render(&maps.gid))?;
+    write_file(pid, "uid_map", &render(&maps.uid))
 }
 
 /// Compares the maps of the user namespace that `pid` has joined with those of the configuration, which cannot change
@@ -70,37 +83,47 @@ fn write_file(pid: i32, file: &str, text: &str) -> Result<()> {
     std::fs::write(Path::new(&path), text).call(|| format!("write({path}, {:?})", text.trim_end()))
 }
 
-fn run_helper(program: &str, pid: i32, ranges: &[IdRange]) -> Result<()> {
+/// How long newuidmap(1) may take: it may ask a directory service for the ids (subid in nsswitch.conf(5)).
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn run_helper(
+    name: &str,
+    pid: i32,
+    ranges: &[IdRange],
+    cancel: Option<BorrowedFd<'_>>,
+) -> Result<()> {
     let path = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
         .iter()
-        .map(|directory| Path::new(directory).join(program))
+        .map(|directory| Path::new(directory).join(name))
         .find(|path| path.exists())
         .ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
-                format!("{program} is not installed, and without it this user may map only its own id (package uidmap)"),
+                format!("{name} is not installed, and without it this user may map only its own id (package uidmap)"),
             )
         })?;
+    let numbers = ranges.iter().flat_map(|range| [range.container, range.host, range.size]);
+    let words = [name.to_owned(), pid.to_string()].into_iter();
+    let argv = words.chain(numbers.map(|number| number.to_string()));
     // The helper is set-user-ID and runs on the host: it gets an empty environment.
-    let output = Command::new(&path)
-        .env_clear()
-        .current_dir("/")
-        .arg(pid.to_string())
-        .args(ranges.iter().flat_map(|r| [r.container, r.host, r.size]).map(|n| n.to_string()))
-        .output()
-        .call(|| format!("execve({})", path.display()))?;
-    if output.status.success() {
-        return Ok(());
-    }
+    let program = Program {
+        path: &path,
+        argv: argv.filter_map(|word| CString::new(word).ok()).collect(),
+        envp: Vec::new(),
+        cwd: Path::new("/"),
+        input: "",
+        timeout: Some(PATIENCE),
+    };
+    let ended = program::run(&program, cancel)
+        .map_err(|error| error.context(format_args!("execve({})", path.display())))?;
+    let Err(failure) = ended else { return Ok(()) };
     // The helper knows the ids by user name, and says little more than that it will not.
-    let file = if program == "newuidmap" { "/etc/subuid" } else { "/etc/subgid" };
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Error::new(
-        ErrorKind::Os,
-        format!(
-            "{program}: {}: {}; are these ids this user's in {file}?",
-            output.status,
-            said.trim().replace('\n', "; ")
-        ),
-    ))
+    let hint = match (name, failure.is_late()) {
+        (_, true) => {
+            "does it ask a directory service that does not answer (subid in /etc/nsswitch.conf)?"
+        }
+        ("newuidmap", _) => "are these ids this user's in /etc/subuid?",
+        _ => "are these ids this user's in /etc/subgid?",
+    };
+    Err(Error::new(ErrorKind::Os, format!("{name}: {failure}; {hint}")))
 }

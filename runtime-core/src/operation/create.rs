@@ -220,9 +220,7 @@ fn build<'a>(
     // Only init may hold its end, or its death would not end the link.
     drop(theirs);
     // Init is in a cgroup of version 2 from its birth, and joins those of version 1 by itself.
-    if cgroups.tasks().is_empty() {
-        keeper = None;
-    }
+    drop(keeper.take_if(|_| cgroups.tasks().is_empty()));
 
     let mut child = Child::born(&stubbed, link)?;
     undo.push(child.end()?);
@@ -249,7 +247,8 @@ fn until_program(
     record: &Record,
 ) -> Result<()> {
     if let Some(maps) = &plan.namespaces.maps {
-        let written = mapping::write(stubbed.pid, maps, host.may_map()).at(|| "linux.uidMappings");
+        let written = mapping::write(stubbed.pid, maps, host.may_map(), &child.link)
+            .at(|| "linux.uidMappings");
         if let Err(error) = written.and_then(|()| serve::tell(child, record, ToInit::Mapped)) {
             // It would wait for ever, and this process for it to leave the memory that both share.
             child::kill(&child.pidfd)?;
