@@ -99,6 +99,27 @@ fn limits_of_delegated_controllers_hold_and_others_are_warned_of() {
     lab.nothing_left();
 }
 
+/// What no delegation would mend is no warning.
+#[test]
+fn a_limit_that_the_kernel_does_not_know_is_an_error() {
+    let Some(lab) = Lab::new() else { return };
+    let Some(delegated) = Delegated::new(&lab) else { return };
+    let limits = |limits: serde_json::Value| {
+        lab.edit(|spec| spec["linux"]["resources"] = json!({ "unified": limits }));
+    };
+    let caller = delegated.user().join("caller");
+    let run = ["run", "--bundle", &lab.word("bundle"), "c1"];
+    limits(json!({ "pids.max": "50", "pids.nonsense": "1" }));
+    let said = lab.run_in(&caller, &run).refused();
+    assert!(said.contains("linux.resources.unified") && said.contains("pids.nonsense"), "{said}");
+    assert_eq!(delegated.cgroups(), ["caller"]);
+    // A value that is none is another matter, and was one before.
+    limits(json!({ "pids.max": "nonsense" }));
+    assert!(lab.run_in(&caller, &run).refused().contains("linux.resources.unified"));
+    assert_eq!(delegated.cgroups(), ["caller"]);
+    lab.nothing_left();
+}
+
 #[test]
 fn a_caller_from_outside_is_told_where_to_call_from() {
     let Some(lab) = Lab::new() else { return };

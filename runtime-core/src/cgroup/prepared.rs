@@ -117,12 +117,21 @@ impl Rights {
         Self { optional, denied: Vec::new() }
     }
 
-    /// Writes settings; those of controllers that nobody has delegated are noted, and the others hold.
+    /// Writes settings; those of controllers that nobody has delegated are noted, and the others hold. A file that is
+    /// missing although its controller is there is an error, as for root: no delegation would make it appear.
     pub(super) fn write(&mut self, dir: &OwnedFd, settings: &[Setting]) -> Result<()> {
         match write_all(dir, settings) {
-            Err(error) if self.optional && not_delegated(&error) => settings
-                .iter()
-                .try_for_each(|one| self.tolerate(write_all(dir, slice::from_ref(one)))),
+            Err(error) if self.optional && not_delegated(&error) => {
+                let controllers = file::read(dir, "cgroup.controllers").unwrap_or_default();
+                settings.iter().try_for_each(|one| {
+                    let controller = one.file.split('.').next();
+                    let has = controllers.split_whitespace().any(|name| Some(name) == controller);
+                    match write_all(dir, slice::from_ref(one)) {
+                        Err(error) if has && error.kind() == ErrorKind::Unsupported => Err(error),
+                        result => self.tolerate(result),
+                    }
+                })
+            }
             other => other,
         }
     }
