@@ -101,6 +101,11 @@ impl CgroupRecord {
         self.unit.is_some()
     }
 
+    /// Whether systemd puts processes there, which it does for scopes alone: they are delegated.
+    pub(crate) fn has_scope(&self) -> bool {
+        self.unit.as_ref().is_some_and(systemd::UnitRecord::is_scope)
+    }
+
     /// Has systemd put a process where [`CgroupRecord::join`] would. That is for a caller whom the kernel does not let do it: a user outside of the cgroups that are the user's.
     ///
     /// # Errors

@@ -210,7 +210,7 @@ fn build<'a>(
         };
         let work = Work::Create(init);
         match spawn::spawn(&work, &birth) {
-            Err(error) if error.errno() == Some(libc::EACCES) && record.cgroup.has_unit() => {
+            Err(error) if error.errno() == Some(libc::EACCES) && record.cgroup.has_scope() => {
                 let attach = |pid| record.cgroup.attach(&cgroup::Below::default(), pid);
                 spawn::attached(&work, birth, &link, attach)
             }

@@ -283,7 +283,7 @@ fn born(
             birth.cgroup = Some(actual.as_fd());
             spawn::spawn(work, &birth)
         }
-        Err(error) if error.errno() == Some(libc::EACCES) && record.cgroup.has_unit() => {
+        Err(error) if error.errno() == Some(libc::EACCES) && record.cgroup.has_scope() => {
             let below = Below::parse(&options.cgroups)?;
             spawn::attached(work, birth, ours, |pid| record.cgroup.attach(&below, pid))
         }
