@@ -56,11 +56,15 @@ pub(crate) fn host_for(options: &CreateOptions) -> Result<Host> {
 }
 
 /// Which systemd makes the cgroups of this caller: a user's own where the caller is not the host's root. That is
-/// whoever has another id, and root of a user namespace that has a user's runtime directory (rootless Podman).
+/// whoever has another id, and root of a user namespace that has a user's runtime directory (rootless Podman), named
+/// in the environment or in its place. A container with a systemd of its own has neither.
 fn systemd(host: &Host) -> Manager {
     let variable = |name| std::env::var(name).ok().filter(|text: &String| !text.is_empty());
+    let outer = outer_uid(host.euid);
     let runtime = variable("XDG_RUNTIME_DIR").filter(|path| path != "/run/user/0");
-    let user = host.euid != 0 || (!host.initial_user_namespace && runtime.is_some());
+    let is_users = || outer != 0 && Path::new(&format!("/run/user/{outer}/bus")).exists();
+    let user =
+        host.euid != 0 || (!host.initial_user_namespace && (runtime.is_some() || is_users()));
     if !user {
         let address = variable("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|| SYSTEM_BUS.into());
         // init.scope is systemd's own, beside its slices; a systemd in a container may be below others.
@@ -72,7 +76,6 @@ fn systemd(host: &Host) -> Manager {
             root.and_then(|(_, path)| path.strip_suffix("/init.scope")).unwrap_or_default();
         return Manager { user, address, cgroup: cgroup.to_owned() };
     }
-    let outer = outer_uid(host.euid);
     let address = variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_else(|| {
         let directory = runtime.unwrap_or_else(|| format!("/run/user/{outer}"));
         format!("unix:path={directory}/bus")
