@@ -7,18 +7,20 @@
 // A helper that cannot go on ends the test.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/console.rs"]
+mod console;
 mod failure;
 #[path = "../support/ran.rs"]
 mod ran;
 mod support;
 
-use std::io::{BufRead as _, BufReader, IoSliceMut, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use console::master;
 use serde_json::json;
 use support::{Lab, wait_for};
 
@@ -227,21 +229,6 @@ fn goes_on_in_the_foreground(lab: &Lab) {
         lab.id
     );
     assert!(!lab.exists() && !lab.has_cgroup());
-}
-
-fn master(listener: &UnixListener) -> OwnedFd {
-    wait_for(listener);
-    let (stream, _) = listener.accept().unwrap();
-    let mut name = [0; 64];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let buffers = &mut [IoSliceMut::new(&mut name)];
-    rustix::net::recvmsg(&stream, buffers, &mut control, RecvFlags::empty()).unwrap();
-    let found = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    found.unwrap()
 }
 
 #[test]

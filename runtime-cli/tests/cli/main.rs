@@ -10,6 +10,8 @@ mod foreground;
 mod host;
 mod output;
 mod page;
+#[path = "../support/screen.rs"]
+mod screen;
 mod terminal;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -3,25 +3,16 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr,
-    tcsetwinsize,
-};
+use rustix::process::Signal;
+use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use serde_json::{Value, json};
 
 use crate::foreground::{bundle, id};
+use crate::screen::Screen;
 use crate::{directory, rooted, teu};
-
-/// How long anything may take that should take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A bundle whose workload has a terminal.
 fn with_terminal(dir: &Path, script: &str) -> Option<()> {
@@ -40,117 +31,15 @@ fn change(dir: &Path, how: impl FnOnce(&mut Value)) {
     std::fs::write(&path, spec.to_string()).unwrap();
 }
 
-/// A terminal with somebody in front of it, and teu on it.
-struct Screen {
-    keyboard: File,
-    line: OwnedFd,
-    child: Child,
-    seen: String,
+/// A container with a terminal, in the foreground on a screen of the usual size.
+fn run(dir: &Path, id: &str) -> Screen {
+    open(dir, (37, 91), &["run", "--bundle", dir.to_str().unwrap(), id])
 }
 
-impl Screen {
-    /// Starts teu in a session of its own, with the terminal as its controlling one and as all its streams.
-    fn open(dir: &Path, (rows, columns): (u16, u16), args: &[&str]) -> Self {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = openpt(flags).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let line = ioctl_tiocgptpeer(&master, flags).unwrap();
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&master, size).unwrap();
-        let stream = || Stdio::from(line.try_clone().unwrap());
-        // setsid(1) executes the command in its own process: it was no leader of a process group.
-        let child = Command::new("/usr/bin/setsid")
-            .args(["--ctty", env!("CARGO_BIN_EXE_teu"), "--root"])
-            .arg(dir.join("state"))
-            .args(args)
-            .env_clear()
-            .stdin(stream())
-            .stdout(stream())
-            .stderr(stream())
-            .spawn()
-            .unwrap();
-        Self { keyboard: master.into(), line, child, seen: String::new() }
-    }
-
-    fn run(dir: &Path, id: &str) -> Self {
-        Self::open(dir, (37, 91), &["run", "--bundle", dir.to_str().unwrap(), id])
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Reads until the text has come; what comes after it is for the next call.
-    fn see(&mut self, text: &str) -> String {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                let rest = self.seen.split_off(at + text.len());
-                return std::mem::replace(&mut self.seen, rest);
-            }
-            let more = self.read(end.saturating_duration_since(Instant::now()));
-            let seen = &self.seen;
-            assert!(more, "{text:?} is missing in {seen:?}");
-        }
-    }
-
-    /// Reads once; false when nothing came in this time.
-    fn read(&mut self, patience: Duration) -> bool {
-        let mut ready = [PollFd::new(&self.keyboard, PollFlags::IN)];
-        let patience = rustix::event::Timespec::try_from(patience).unwrap();
-        if poll(&mut ready, Some(&patience)).unwrap() == 0 {
-            return false;
-        }
-        let mut bytes = [0; 4096];
-        let count = self.keyboard.read(&mut bytes).unwrap();
-        self.seen.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
-        true
-    }
-
-    /// Whether keys are lines with an echo, as a shell needs its terminal.
-    fn is_cooked(&self) -> bool {
-        let modes = tcgetattr(&self.line).unwrap();
-        modes.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
-            && modes.input_modes.contains(InputModes::ICRNL)
-            && modes.output_modes.contains(OutputModes::OPOST | OutputModes::ONLCR)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Waits for the end, and returns it with all that came until then.
-    fn end(mut self) -> (Option<i32>, String, bool) {
-        let pidfd = rustix::process::pidfd_open(
-            Pid::from_child(&self.child),
-            rustix::process::PidfdFlags::empty(),
-        )
-        .unwrap();
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let mut ready =
-                [PollFd::new(&self.keyboard, PollFlags::IN), PollFd::new(&pidfd, PollFlags::IN)];
-            let left = end.saturating_duration_since(Instant::now()).try_into().unwrap();
-            assert_ne!(poll(&mut ready, Some(&left)).unwrap(), 0, "still there: {:?}", self.seen);
-            let [screen, process] = ready.map(|fd| !fd.revents().is_empty());
-            if screen {
-                self.read(Duration::ZERO);
-            } else if process {
-                break;
-            }
-        }
-        let code = self.child.wait().unwrap().code();
-        (code, std::mem::take(&mut self.seen), self.is_cooked())
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // A test that failed half-way leaves no process.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
+fn open(dir: &Path, size: (u16, u16), args: &[&str]) -> Screen {
+    let mut command = teu(&["--root"]);
+    command.arg(dir.join("state")).args(args);
+    Screen::open(&command, size)
 }
 
 #[test]
@@ -159,7 +48,7 @@ fn what_is_typed_goes_in_and_what_is_written_comes_out() {
     let script = "stty size; tty; trap 'echo int' INT; echo ready; read word; echo got $word; \
                   until read word; do :; done; echo got $word; exit 7";
     let Some(()) = with_terminal(dir.path(), script) else { return };
-    let mut screen = Screen::run(dir.path(), &id("typed"));
+    let mut screen = run(dir.path(), &id("typed"));
     // Its size is there before its first instruction.
     assert_eq!(screen.see("ready\r\n"), "37 91\r\n/dev/pts/0\r\nready\r\n");
     screen.press("one\r");
@@ -181,7 +70,7 @@ fn a_new_size_is_seen_inside() {
     let script = "trap 'stty size' WINCH; trap 'exit 0' TERM; echo ready; \
                   while :; do sleep 1000 & wait $!; done";
     let Some(()) = with_terminal(dir.path(), script) else { return };
-    let mut screen = Screen::run(dir.path(), &id("size"));
+    let mut screen = run(dir.path(), &id("size"));
     screen.see("ready\r\n");
     let size = Winsize { ws_row: 11, ws_col: 222, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&screen.keyboard, size).unwrap();
@@ -196,7 +85,7 @@ fn a_job_that_is_continued_has_its_modes_again() {
     let dir = directory();
     let script = "trap 'exit 0' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
     let Some(()) = with_terminal(dir.path(), script) else { return };
-    let mut screen = Screen::run(dir.path(), &id("continued"));
+    let mut screen = run(dir.path(), &id("continued"));
     let cooked = tcgetattr(&screen.line).unwrap();
     screen.see("ready\r\n");
     screen.press("a");
@@ -230,7 +119,7 @@ fn a_further_process_has_a_terminal_of_its_own() {
     assert!(teu(&run).stdout(Stdio::null()).status().unwrap().success());
     let script = "stty size; echo ready; read word; echo got $word; exit 9";
     let args = ["exec", "--tty", &id, "sh", "-c", script];
-    let mut screen = Screen::open(dir.path(), (14, 77), &args);
+    let mut screen = open(dir.path(), (14, 77), &args);
     assert_eq!(screen.see("ready\r\n"), "14 77\r\nready\r\n");
     screen.press("word\r");
     assert_eq!(screen.see("got word\r\n"), "word\r\ngot word\r\n");
@@ -243,7 +132,7 @@ fn the_modes_come_back_after_a_failure_and_after_a_signal() {
     let dir = directory();
     let script = "trap 'exit 5' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
     let Some(()) = with_terminal(dir.path(), script) else { return };
-    let mut screen = Screen::run(dir.path(), &id("term"));
+    let mut screen = run(dir.path(), &id("term"));
     screen.see("ready\r\n");
     // It is raw as soon as something can be typed.
     screen.press("x");
@@ -254,7 +143,7 @@ fn the_modes_come_back_after_a_failure_and_after_a_signal() {
     assert_eq!((code, cooked), (Some(5), true));
 
     change(dir.path(), |spec| spec["process"]["args"] = json!(["nope"]));
-    let (code, text, cooked) = Screen::run(dir.path(), &id("failed")).end();
+    let (code, text, cooked) = run(dir.path(), &id("failed")).end();
     assert_eq!((code, cooked), (Some(1), true));
     assert!(text.contains("executable file not found in $PATH"), "{text}");
 }
@@ -267,7 +156,7 @@ fn a_terminal_that_is_hung_up_is_a_signal() {
                   while :; do sleep 1000 & wait $!; done";
     let Some(()) = with_terminal(dir.path(), script) else { return };
     change(dir.path(), |spec| spec["root"]["readonly"] = false.into());
-    let mut screen = Screen::run(dir.path(), &id("hup"));
+    let mut screen = run(dir.path(), &id("hup"));
     screen.see("ready\r\n");
     let Screen { keyboard, line, child, .. } = &mut screen;
     // The end of the line that teu has is all that is left of the terminal.
@@ -283,7 +172,7 @@ fn a_terminal_that_is_hung_up_is_a_signal() {
 fn nothing_that_was_written_is_lost() {
     let dir = directory();
     let Some(()) = with_terminal(dir.path(), "seq 1 60000") else { return };
-    let (code, text, _) = Screen::run(dir.path(), &id("seq")).end();
+    let (code, text, _) = run(dir.path(), &id("seq")).end();
     assert_eq!(code, Some(0));
     let numbers = text.lines().map(|line| line.parse::<u32>().unwrap());
     assert!(numbers.eq(1..=60_000), "of {} bytes", text.len());
@@ -294,12 +183,12 @@ fn nothing_that_was_written_is_lost() {
 fn the_end_is_that_of_the_first_process() {
     let dir = directory();
     let Some(()) = with_terminal(dir.path(), "sleep 1000 & echo last; exit 3") else { return };
-    let (code, text, _) = Screen::run(dir.path(), &id("children")).end();
+    let (code, text, _) = run(dir.path(), &id("children")).end();
     assert_eq!((code, text.as_str()), (Some(3), "last\r\n"));
 
     let closed = "echo first; exec <&- >&- 2>&-; sleep 0.2; echo again >/dev/console";
     change(dir.path(), |spec| spec["process"]["args"] = json!(["sh", "-c", closed]));
-    let (code, text, _) = Screen::run(dir.path(), &id("reopened")).end();
+    let (code, text, _) = run(dir.path(), &id("reopened")).end();
     assert_eq!((code, text.as_str()), (Some(0), "first\r\nagain\r\n"));
 }
 

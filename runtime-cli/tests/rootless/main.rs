@@ -3,12 +3,18 @@
 // A helper that cannot go on ends the test.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/console.rs"]
+mod console;
 mod delegated;
 mod helper;
 #[path = "../support/ran.rs"]
 mod ran;
+#[path = "../support/screen.rs"]
+mod screen;
 mod support;
+mod terminal;
 
+use std::io::BufRead as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::json;
@@ -221,5 +227,113 @@ fn what_only_root_can_have_is_an_error_of_its_field() {
     });
     let said = lab.run_container().refused();
     assert!(said.contains("mounts[7].source") && said.contains("no such file"), "{said}");
+    lab.nothing_left();
+}
+
+/// The layers are the user's, and the kernel lets root of a user namespace mount an overlay since Linux 5.11.
+#[test]
+fn a_root_of_layers() {
+    let Some(lab) = Lab::new() else { return };
+    lab.map_all();
+    for directory in ["upper", "work", "empty"] {
+        lab.directory(directory);
+    }
+    lab.edit(|spec| {
+        spec["root"] = json!({ "path": lab.file("empty"), "readonly": false });
+        let layers = format!("lowerdir={}", lab.word("bundle/rootfs"));
+        let upper = format!("upperdir={}", lab.word("upper"));
+        let work = format!("workdir={}", lab.word("work"));
+        let root = json!({ "destination": "/", "type": "overlay", "source": "overlay",
+                           "options": [layers, upper, work] });
+        spec["mounts"].as_array_mut().unwrap().insert(0, root);
+    });
+    lab.script(
+        "stat -f -c %T / && touch /new && cat /proc/self/uid_map >/dev/null && echo written",
+    );
+    let said = lab.run_container().ok().stdout;
+    assert!(said.ends_with("written\n"), "{said}");
+    assert_eq!(std::fs::metadata(lab.file("upper/new")).unwrap().uid(), lab.uid);
+    assert!(!lab.file("bundle/rootfs/new").exists());
+    lab.nothing_left();
+}
+
+/// As the containers of a pod, or of another manager, share one: whoever made it may enter it.
+#[test]
+fn a_user_namespace_that_is_there_is_joined() {
+    let Some(lab) = Lab::new() else { return };
+    let script = "echo $$; exec sleep 1000";
+    let mut holder = lab
+        .user(&["unshare", "--user", "--map-root-user", "--map-auto", "sh", "-c", script])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let path = format!("/proc/{}/ns/user", line.trim());
+    let inside = std::fs::read_link(&path).unwrap();
+    lab.edit(|spec| {
+        let linux = spec["linux"].as_object_mut().unwrap();
+        linux.retain(|name, _| !name.ends_with("Mappings"));
+        for namespace in linux["namespaces"].as_array_mut().unwrap() {
+            if namespace["type"] == "user" {
+                namespace["path"] = path.clone().into();
+            }
+        }
+    });
+    lab.script("readlink /proc/self/ns/user; id -u");
+    let said = lab.run_container();
+    // Somebody else's is not entered.
+    lab.edit(|spec| {
+        for namespace in spec["linux"]["namespaces"].as_array_mut().unwrap() {
+            if namespace["type"] == "user" {
+                namespace["path"] = "/proc/1/ns/user".into();
+            }
+        }
+    });
+    let refused = lab.run_container();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(said.ok().stdout, format!("{}\n0\n", inside.display()));
+    let refused = refused.refused();
+    assert!(
+        refused.contains("linux.namespaces") && refused.contains("/proc/1/ns/user"),
+        "{refused}"
+    );
+    lab.nothing_left();
+}
+
+#[test]
+fn a_signal_for_all() {
+    let Some(lab) = Lab::new() else { return };
+    lab.map_all();
+    // Without a cgroup, and in the host's pid namespace or not: whoever is in init's is found there.
+    lab.script("trap '' TERM; sleep 1000 & sleep 1000 & echo ready >/dev/shm/ready; wait; exit 4");
+    lab.run(&["run", "--detach", "--bundle", &lab.word("bundle"), "c1"]).ok();
+    lab.exec(&["sh", "-c", "until [ -e /dev/shm/ready ]; do :; done"]).ok();
+    lab.run(&["exec", "--detach", "--user", "1000:1000", "c1", "sleep", "1000"]).ok();
+    let count = || {
+        let listed = lab.run(&["ps", "--format", "json", "c1"]).ok().stdout;
+        listed.trim().split(',').count()
+    };
+    assert_eq!(count(), 4);
+    lab.run(&["kill", "--all", "c1", "KILL"]).ok();
+    lab.wait_for("stopped");
+    lab.run(&["delete", "c1"]).ok();
+    lab.nothing_left();
+}
+
+#[test]
+fn checkpoints_are_for_root() {
+    let Some(lab) = Lab::new() else { return };
+    lab.run(&["run", "--detach", "--bundle", &lab.word("bundle"), "c1"]).ok();
+    let said = lab.run(&["checkpoint", "--image-path", &lab.word("images"), "c1"]).refused();
+    assert!(said.contains("need root") && !lab.file("images").exists(), "{said}");
+    let restore =
+        ["restore", "--image-path", &lab.word("images"), "--bundle", &lab.word("bundle"), "c2"];
+    let said = lab.run(&restore).refused();
+    assert!(said.contains("need root"), "{said}");
+    // It goes on.
+    lab.exec(&["true"]).ok();
+    lab.run(&["delete", "--force", "c1"]).ok();
     lab.nothing_left();
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -144,6 +145,15 @@ impl Lab {
         command.env_clear().current_dir(self.dir.path());
         command.envs(user.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command
+    }
+
+    /// Waits until the container has this status.
+    pub(crate) fn wait_for(&self, status: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        let wanted = format!("\"status\": \"{status}\"");
+        while !self.run(&["state", "c1"]).stdout.contains(&wanted) {
+            assert!(Instant::now() < end, "never {status}");
+        }
     }
 
     /// Runs the container to its end.

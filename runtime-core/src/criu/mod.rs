@@ -11,6 +11,7 @@ mod session;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
 
 pub(crate) use session::{Notice, Session};
 
@@ -78,8 +79,13 @@ impl CgroupsMode {
 /// The program, as a path that means the same from everywhere.
 ///
 /// # Errors
-/// There is none of that name in $PATH.
-pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf> {
+/// The caller is not the host's root, without whom criu can make no namespaces again, or there is no program of that
+/// name in $PATH.
+pub(crate) fn find(named: Option<&Path>, host: &Host) -> Result<PathBuf> {
+    if !host.is_root() {
+        let text = "checkpoint and restore need root: criu cannot dump or make the namespaces of a container without it";
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
     let name = named.unwrap_or(Path::new("criu"));
     let missing = || {
         let name = name.display();

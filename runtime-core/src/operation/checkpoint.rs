@@ -63,7 +63,7 @@ pub(crate) fn checkpoint(
             format!("Container cannot be checkpointed in {status} state"),
         ));
     };
-    let program = criu::find(options.criu.program.as_deref())?;
+    let program = criu::find(options.criu.program.as_deref(), &probe::host()?)?;
     check(options)?;
     let null = null()?;
     check_features(&program, &null, options)?;

@@ -72,7 +72,7 @@ pub(crate) fn restore(
     check(&plan)?;
     let cgroup_record = unused_cgroup(&plan, &host)?;
     plan.rdt.as_ref().map_or(Ok(()), RdtPlan::check)?;
-    let program = criu::find(options.criu.program.as_deref())?;
+    let program = criu::find(options.criu.program.as_deref(), &host)?;
     let images = Images::open(&options.criu, "restore.log", false)?;
     tree::check_root(&bundle.root()?)?;
     let wanted = plan.init.process.terminal.is_some();
