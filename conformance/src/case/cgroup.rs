@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::namespace::add;
-use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, lacks};
+use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, lacks, needs_linux};
 
 const PATH: &str = "OCI runtime-spec config-linux.md#cgroups-path";
 pub(super) const RESOURCES: &str = "OCI runtime-spec config-linux.md#control-groups";
@@ -96,11 +96,13 @@ pub(super) const CASES: &[Case] = &[
         values(lab, limits, "cpu", &v1, &[("cpu.max", "50000 200000")])
     }),
     Case::new("cgroup/cpu-burst", "cpu.burst", RESOURCES, |lab| {
+        needs_linux(5, 14, "bursts of CPU time")?;
         let limits = json!({ "cpu": { "quota": 50_000, "period": 100_000, "burst": 20_000 } });
         values(lab, limits, "cpu", &[("cpu.cfs_burst_us", "20000")], &[("cpu.max.burst", "20000")])
     })
     .known(NEWER),
     Case::new("cgroup/cpu-idle", "cpu.idle", RESOURCES, |lab| {
+        needs_linux(5, 15, "idle cgroups")?;
         values(
             lab,
             json!({ "cpu": { "idle": 1 } }),
@@ -139,6 +141,7 @@ fn places(pid: i32) -> Result<Vec<(String, String)>> {
 }
 
 fn path(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = lab.container(lab.bundle(|_| {})?);
     container.create()?;
     let want = format!("/{}", container.bundle.cgroup());
@@ -152,6 +155,7 @@ fn path(lab: &Lab) -> Result {
 }
 
 fn default_path(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = lab.container(lab.bundle(|config| {
         if let Some(linux) = config["linux"].as_object_mut() {
             linux.remove("cgroupsPath");
@@ -180,6 +184,7 @@ fn relative_path(lab: &Lab) -> Result {
 }
 
 fn removed(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = lab.container(lab.bundle(|_| {})?);
     container.create()?;
     let leaf = container.bundle.cgroup();
@@ -190,6 +195,7 @@ fn removed(lab: &Lab) -> Result {
 }
 
 fn sub_cgroups(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let script = "cd /sys/fs/cgroup; test -d pids && cd pids
         busybox mkdir -p x/y z || exit 3
         for d in x/y z; do sleep 1000 & echo $! >$d/cgroup.procs || exit 4; done
@@ -213,6 +219,7 @@ fn sub_cgroups(lab: &Lab) -> Result {
 }
 
 fn not_empty(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = lab.container(lab.bundle(|_| {})?);
     let mut somebody = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let leaf = container.bundle.cgroup();
@@ -252,6 +259,7 @@ fn namespace(lab: &Lab) -> Result {
 
 /// The container's folder for a controller; whether it is of v2. Skips without the controller.
 pub(super) fn place(controller: &str, leaf: &str) -> Result<(PathBuf, bool)> {
+    cgroup::needs_any()?;
     match (cgroup::v1(controller, leaf), cgroup::v2(controller, leaf)) {
         (Some(folder), _) => Ok((folder, false)),
         (None, Some(folder)) => Ok((folder, true)),

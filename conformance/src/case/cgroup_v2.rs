@@ -110,6 +110,7 @@ fn alone(path: &str) -> Result<PathBuf> {
     if !cgroup::is_unified() {
         return lacks("cgroup v2 alone");
     }
+    cgroup::needs_any()?;
     let root = cgroup::hierarchies().pop().map(|one| one.mount).unwrap_or_default();
     Ok(root.join(path))
 }
@@ -349,6 +350,7 @@ fn frozen(events: &mut fs::File) -> Result<bool> {
 }
 
 fn paused_below(lab: &Lab) -> Result {
+    alone("")?;
     let script = "busybox mkdir /sys/fs/cgroup/x || exit 3; \
         sleep 1000 & echo $! >/sys/fs/cgroup/x/cgroup.procs && echo ready; wait";
     let container = lab.container(lab.bundle(|config| {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use super::Case;
-use crate::harness::{Exit, Lab, Result, ensure, ensure_eq, lacks};
+use crate::harness::{Exit, Lab, Result, cgroup, ensure, ensure_eq, lacks};
 
 const GRAMMAR: &str = "runc(8); go-runc writes flags in these forms";
 const LOG: &str = "runc(8) --log; containerd and Podman parse the file";
@@ -306,6 +306,7 @@ fn bundle_is_cwd(lab: &Lab) -> Result {
 }
 
 fn pause_resume(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let c = lab.with_args(&["/probe", "trap", "15"])?;
     c.up_ready()?;
     c.call("pause").run()?.ok()?.silent()?;

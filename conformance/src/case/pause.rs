@@ -52,6 +52,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn wrong_state(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = sleeper(lab, |_| {})?;
     container.call("resume").run()?.fails(1, "not paused")?;
     container.call("pause").run()?.ok()?;
@@ -64,6 +65,7 @@ fn wrong_state(lab: &Lab) -> Result {
 }
 
 fn created(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = lab.with_args(&["/probe", "exit", "4"])?;
     container.create()?;
     container.call("pause").run()?.ok()?.silent()?;
@@ -75,6 +77,7 @@ fn created(lab: &Lab) -> Result {
 }
 
 fn exec_refused(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     exec(lab, &container, &[], &["/probe", "exit", "0"])
@@ -85,6 +88,7 @@ fn exec_refused(lab: &Lab) -> Result {
 }
 
 fn exec_ignored(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let waiting = exec(lab, &container, &["--ignore-paused"], &["/probe", "exit", "5"]).spawn()?;
@@ -122,6 +126,7 @@ fn held<'l>(
 }
 
 fn exec_caller_killed(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
@@ -136,6 +141,7 @@ fn exec_caller_killed(lab: &Lab) -> Result {
 }
 
 fn exec_called_off(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let script = ["/bin/sh", "-c", "echo ran >/dev/shm/ran"];
@@ -152,6 +158,7 @@ fn exec_called_off(lab: &Lab) -> Result {
 }
 
 fn exec_killed(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     let file = lab.folder.join("exec.pid");
@@ -167,6 +174,7 @@ fn exec_killed(lab: &Lab) -> Result {
 }
 
 fn kill(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = sleeper(lab, |_| {})?;
     container.call("pause").run()?.ok()?;
     container.kill("KILL")?;
@@ -175,6 +183,7 @@ fn kill(lab: &Lab) -> Result {
 }
 
 fn signal_waits(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
     let container = lab.with_args(&["/probe", "trap", "15"])?;
     container.up_ready()?;
     container.call("pause").run()?.ok()?;

@@ -80,22 +80,23 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn failed_create(lab: &Lab) -> Result {
-    let edits: [fn(&mut Value); 6] = [
+    let mut edits: Vec<fn(&mut Value)> = vec![
         |config| config["process"]["args"] = json!(["/no/such/program"]),
         |config| config["mounts"][1]["options"] = json!(["no-such-option=1"]),
         |config| config["linux"]["sysctl"] = json!({ "net.ipv4.nonsense": "1" }),
         |config| config["linux"]["namespaces"][1]["path"] = "/no/such/namespace".into(),
-        // What the kernel refuses, once there is a cgroup; a limit that nobody has delegated would be done without.
-        match cgroup::needs_if_delegated("cpuset") {
-            Ok(()) => |config| config["linux"]["resources"]["cpu"] = json!({ "cpus": "4000" }),
-            Err(_) => {
-                |config| config["linux"]["resources"]["unified"] = json!({ "pids.max": "many" })
-            }
-        },
         |config| {
             config["hooks"] = json!({ "createContainer": [{ "path": "/bin/false" }] });
         },
     ];
+    // What the kernel refuses, once there is a cgroup; a limit that nobody has delegated would be done without.
+    if cgroup::needs_if_delegated("cpuset").is_ok() {
+        edits.push(|config| config["linux"]["resources"]["cpu"] = json!({ "cpus": "4000" }));
+    } else if cgroup::needs_if_delegated("pids").is_ok() {
+        edits.push(|config| {
+            config["linux"]["resources"]["unified"] = json!({ "pids.max": "many" });
+        });
+    }
     for edit in edits {
         let bundle = lab.bundle(edit)?;
         // No container object, because its clean-up would hide what is left.

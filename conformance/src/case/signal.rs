@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::harness::container::PATIENCE;
-use crate::harness::{Exit, Lab, Result, ensure, ensure_eq, event, process};
+use crate::harness::{Exit, Lab, Result, cgroup, ensure, ensure_eq, event, process};
 
 const KILL: &str = "OCI runtime-spec runtime.md#kill, runc-kill(8)";
 
@@ -106,6 +106,8 @@ fn run_signals(lab: &Lab) -> Result {
 
 /// In the host's pid namespace, where no kernel ends the rest when the first process ends.
 fn kill_all(lab: &Lab) -> Result {
+    // Its processes share the pid namespace of others.
+    cgroup::needs_any()?;
     let script = "busybox sleep 1000 & echo \"child $! \"; exec /probe trap 15";
     let c = lab.container(lab.bundle(|config| {
         config["process"]["args"] = ["/bin/sh", "-c", script].as_slice().into();

@@ -5,7 +5,6 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::Case;
-use crate::harness::bundle::scope;
 use crate::harness::container::PATIENCE;
 use crate::harness::lab::SYSTEMD;
 use crate::harness::{
@@ -19,7 +18,12 @@ const LIMITS: &str = "systemd.resource-control(5); runc docs/systemd.md";
 pub(super) const CASES: &[Case] = &[
     Case::new("systemd/unit", "the container is a scope in its slice, delegated", UNIT, unit),
     Case::new("systemd/nested-slice", "a-b.slice is below a.slice", DRIVER, nested_slice),
-    Case::new("systemd/default", "without a path it is a scope in system.slice", DRIVER, default),
+    Case::new(
+        "systemd/default",
+        "without a path it is a scope in system.slice, or a user's user.slice",
+        DRIVER,
+        default,
+    ),
     Case::new("systemd/bad-paths", "what names no unit is refused", DRIVER, bad_paths),
     Case::new("systemd/slice", "a name that ends in .slice is a slice", DRIVER, slice)
         .known("runc gives systemd a process for the slice, which takes none"),
@@ -108,7 +112,7 @@ fn nested_slice(lab: &Lab) -> Result {
     let (container, _) = made(lab, |config| {
         config["linux"]["cgroupsPath"] = format!("{slice}:{}:nested", lab.token).into();
     })?;
-    is_in(container.pid()?, &scope(&slice, &lab.token, "nested"))?;
+    is_in(container.pid()?, &container.bundle.cgroup())?;
     has(&format!("{}-nested.scope", lab.token), &[("Slice", &slice)])
 }
 
@@ -120,8 +124,9 @@ fn default(lab: &Lab) -> Result {
     })?;
     let text = fs::read_to_string(format!("/proc/{}/cgroup", container.pid()?))?;
     let end = format!("-{}.scope", container.id);
-    let found = text.lines().any(|line| line.contains(":/system.slice/") && line.contains(&end));
-    ensure!(found, "no scope of the container is in system.slice: {text}");
+    let slice = format!("{}/{}/", systemd::cgroup(), systemd::default_slice());
+    let found = text.lines().any(|line| line.contains(&format!(":{slice}")) && line.contains(&end));
+    ensure!(found, "no scope of the container is in {slice}: {text}");
     Ok(())
 }
 
@@ -138,11 +143,16 @@ fn bad_paths(lab: &Lab) -> Result {
 }
 
 fn slice(lab: &Lab) -> Result {
+    if systemd::is_users() {
+        // systemd moves nobody into a slice, and the kernel only those of whom the user owns the way (cgroups(7)).
+        cgroup::needs_any()?;
+    }
     let name = format!("{}-own.slice", lab.token);
     let (container, _) = made(lab, |config| {
         config["linux"]["cgroupsPath"] = format!("{}.slice::{name}", lab.token).into();
     })?;
-    is_in(container.pid()?, &format!("{}.slice/{name}", lab.token))?;
+    let path = format!("{}/{}.slice/{name}", systemd::cgroup(), lab.token);
+    is_in(container.pid()?, path.trim_start_matches('/'))?;
     has(&name, &[("ActiveState", "active")])?;
     container.delete_force()?.ok()?;
     has(&name, &[("ActiveState", "inactive")])

@@ -1,7 +1,7 @@
 //! The systemd driver where something is in the way: a unit of that name, a bus that does not answer, a kill.
 
 use std::os::unix::net::UnixListener;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::Case;
@@ -52,11 +52,10 @@ pub(super) const CASES: &[Case] = &[
 /// Starts a scope of that name in the slice of the case.
 fn other(lab: &Lab, unit: &str, words: &[&str]) -> Result<std::process::Child> {
     let slice = format!("--slice={}.slice", lab.token);
-    let child = Command::new("systemd-run")
+    let child = systemd::tool("systemd-run")
         .args(["--scope", "--quiet", &slice, "--unit", unit])
         .args(words)
         .args(["sleep", "1000"])
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
@@ -130,7 +129,7 @@ fn silent_bus(lab: &Lab) -> Result {
     let mut calls = Vec::new();
     for id in &ids {
         let call = lab.call(["create", "--bundle", &bundle.word(), id]);
-        calls.push(call.globals([SYSTEMD]).env("DBUS_SYSTEM_BUS_ADDRESS", &address).spawn()?);
+        calls.push(call.globals([SYSTEMD]).env(systemd::bus_variable(), &address).spawn()?);
     }
     let mut late = 0;
     let mut said = Vec::new();
@@ -164,5 +163,5 @@ fn no_bus(lab: &Lab) -> Result {
     let container = lab.container(bundle);
     let nowhere = format!("unix:path={}", lab.folder.join("nowhere").display());
     let call = container.launch("create", &[]).globals([SYSTEMD]);
-    call.env("DBUS_SYSTEM_BUS_ADDRESS", &nowhere).run()?.refused().map(drop)
+    call.env(systemd::bus_variable(), &nowhere).run()?.refused().map(drop)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Lab, Result, image, privilege};
+use super::{Lab, Result, image, privilege, systemd};
 
 /// A bundle on disk.
 #[derive(Clone, Debug)]
@@ -53,13 +53,16 @@ impl Bundle {
     pub(crate) fn cgroup(&self) -> String {
         let path = self.config["linux"]["cgroupsPath"].as_str().unwrap_or_default();
         match path.split(':').collect::<Vec<_>>().as_slice() {
-            [slice, prefix, name] if !path.contains('/') => scope(slice, prefix, name),
+            [slice, prefix, name] if !path.contains('/') => {
+                let unit = format!("{}/{}", systemd::cgroup(), scope(slice, prefix, name));
+                unit.trim_start_matches('/').to_owned()
+            }
             _ => path.trim_start_matches('/').to_owned(),
         }
     }
 }
 
-/// The cgroup of a scope of systemd: `a-b.slice` is in `a.slice` (systemd.slice(5)).
+/// The cgroup of a scope of systemd, below that of its manager: `a-b.slice` is in `a.slice` (systemd.slice(5)).
 pub(crate) fn scope(slice: &str, prefix: &str, name: &str) -> String {
     let stem = slice.trim_end_matches(".slice");
     let ends = stem.match_indices('-').map(|(end, _)| end).chain([stem.len()]);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Lab, Result, Stop, ensure, event};
+use super::{Lab, Result, Stop, ensure, event, systemd};
 
 /// What a call's standard input is.
 #[derive(Debug)]
@@ -61,13 +61,15 @@ pub(crate) struct Done {
 
 impl<'l> Call<'l> {
     pub(super) fn new(lab: &'l Lab, words: Vec<String>) -> Self {
+        // What containerd and conmon leave in the environment is not more than this.
+        let mut environment = systemd::environment();
+        environment.push(("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into()));
         Self {
             lab,
             wrapper: Vec::new(),
             globals: Vec::new(),
             words,
-            // What containerd and conmon leave in the environment is not more than this.
-            environment: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
+            environment,
             directory: lab.folder.clone(),
             input: Input::Null,
             with_root: true,

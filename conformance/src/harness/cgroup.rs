@@ -5,8 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Access, access};
-
+use super::privilege::may_write;
 use super::{Result, process};
 
 /// One mounted hierarchy.
@@ -67,12 +66,34 @@ fn own() -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }
 
-/// The cgroup below which cases make theirs: the one that was delegated to the suite, without a slash at its end; empty
-/// for the root.
+/// Where cases make their cgroups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// At the root of every hierarchy.
+    Root,
+    /// Below the cgroup that was delegated to the suite, whose path has no slash at its end.
+    Delegated(String),
+    /// Nowhere: the suite may make no cgroup, and nobody has delegated one to it.
+    Nowhere,
+}
+
+/// Where cases make their cgroups.
+pub(crate) fn ground() -> Ground {
+    let delegated =
+        own().and_then(|own| Some(own.strip_suffix(SUITE)?.trim_end_matches('/').to_owned()));
+    match delegated {
+        Some(path) => Ground::Delegated(path),
+        None if hierarchies().iter().any(|one| may_write(&one.mount)) => Ground::Root,
+        None => Ground::Nowhere,
+    }
+}
+
+/// The cgroup below which cases make theirs, without a slash at its end; empty for the root.
 pub(crate) fn base() -> String {
-    own()
-        .and_then(|own| Some(own.strip_suffix(SUITE)?.trim_end_matches('/').to_owned()))
-        .unwrap_or_default()
+    match ground() {
+        Ground::Delegated(path) => path,
+        Ground::Root | Ground::Nowhere => String::new(),
+    }
 }
 
 /// Where the suite may make no cgroup at the root, but in its own one: moves this process to a cgroup below that, so
@@ -83,8 +104,7 @@ pub(crate) fn settle_in() -> io::Result<()> {
     let all = hierarchies();
     let (Some(own), [hierarchy]) = (own(), all.as_slice()) else { return Ok(()) };
     let place = hierarchy.mount.join(own.trim_start_matches('/'));
-    let writable = |folder: &Path| access(folder, Access::WRITE_OK).is_ok();
-    if !hierarchy.unified || writable(&hierarchy.mount) || !writable(&place) || !base().is_empty() {
+    if !hierarchy.unified || ground() != Ground::Nowhere || !may_write(&place) {
         return Ok(());
     }
     let suite = place.join(SUITE);
@@ -98,6 +118,9 @@ pub(crate) fn settle_in() -> io::Result<()> {
 
 /// The folder of `path` in the hierarchy of a v1 controller, when there is one.
 pub(crate) fn v1(controller: &str, path: &str) -> Option<PathBuf> {
+    if ground() == Ground::Nowhere {
+        return None;
+    }
     let all = hierarchies();
     let one = all.iter().find(|h| h.controllers.iter().any(|name| name == controller))?;
     Some(one.mount.join(path.trim_start_matches('/')))
@@ -105,6 +128,9 @@ pub(crate) fn v1(controller: &str, path: &str) -> Option<PathBuf> {
 
 /// The folder of `path` in the unified hierarchy, when the suite has the controller there.
 pub(crate) fn v2(controller: &str, path: &str) -> Option<PathBuf> {
+    if ground() == Ground::Nowhere {
+        return None;
+    }
     let all = hierarchies();
     let one = all.iter().find(|h| h.unified)?;
     let controllers = fs::read_to_string(
@@ -174,8 +200,17 @@ pub(crate) fn read(folder: &Path, file: &str) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// Skips where a container of the suite's has no cgroup of its own.
+pub(crate) fn needs_any() -> Result {
+    if ground() == Ground::Nowhere {
+        return super::lacks("a cgroup that was delegated to this user");
+    }
+    Ok(())
+}
+
 /// Skips where the host has no such controller, in either interface.
 pub(crate) fn needs(controller: &str) -> Result {
+    needs_any()?;
     if v1(controller, "").is_some() || v2(controller, "").is_some() {
         return Ok(());
     }
@@ -185,7 +220,7 @@ pub(crate) fn needs(controller: &str) -> Result {
 /// Skips where the host has no such controller and the suite only what was delegated to it: a runtime does without a
 /// limit there that it cannot set, with a warning, and refuses it nowhere else.
 pub(crate) fn needs_if_delegated(controller: &str) -> Result {
-    if base().is_empty() { Ok(()) } else { needs(controller) }
+    if ground() == Ground::Root { Ok(()) } else { needs(controller) }
 }
 
 /// A limit of a container in words that both interfaces share.

@@ -127,7 +127,7 @@ impl Lab {
         if self.target.systemd {
             return lacks("cgroups by their paths: systemd makes them");
         }
-        Ok(())
+        cgroup::needs_any()
     }
 
     /// Skips the case unless the path exists on the host.

@@ -66,6 +66,13 @@ impl Lab {
     }
 }
 
+/// Whether the caller is in the host's user namespace, whose inode number is part of the kernel's interface
+/// (PROC_USER_INIT_INO).
+pub(crate) fn is_of_host() -> bool {
+    const INITIAL: u64 = 0xEFFF_FFFD;
+    fs::metadata("/proc/self/ns/user").is_ok_and(|meta| meta.ino() == INITIAL)
+}
+
 /// Whether access(2) says so; nothing is written.
 pub(crate) fn may_write(path: impl AsRef<Path>) -> bool {
     rustix::fs::access(path.as_ref(), rustix::fs::Access::WRITE_OK).is_ok()

@@ -1,34 +1,95 @@
-//! What systemd says of its units, by systemctl(1).
+//! What systemd says of its units, by systemctl(1): the host's systemd, or, where the suite is root of a user namespace,
+//! that of its user, as rootless managers have it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
-use super::{Result, cgroup, lacks};
+use super::{Result, lacks, privilege};
 
-/// Skips the case where systemd does not run the host (sd_booted(3)), or makes no cgroups for this caller.
+/// What says where a user's systemd is.
+const VARIABLES: [&str; 2] = ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
+
+/// Skips the case where systemd does not run the host (sd_booted(3)), or does not answer this caller.
 pub(crate) fn needed() -> Result {
     if !is_running() {
         return lacks("systemd (/run/systemd/system)");
     }
-    if cgroup::base().is_empty() { Ok(()) } else { lacks("the right to ask the host's systemd") }
+    if is_users() && of_user().is_none() {
+        return lacks("a systemd of this user's that answers (XDG_RUNTIME_DIR)");
+    }
+    Ok(())
 }
 
 fn is_running() -> bool {
     Path::new("/run/systemd/system").exists()
 }
 
+/// Whether the systemd of a user makes the cgroups of this caller.
+pub(crate) fn is_users() -> bool {
+    !privilege::is_of_host()
+}
+
+/// The cgroup that its units are below, as /proc has it: empty for the host's.
+pub(crate) fn cgroup() -> String {
+    if is_users() { of_user().unwrap_or_default() } else { String::new() }
+}
+
+/// The same for the user's, which is asked once; none where it does not answer.
+fn of_user() -> Option<String> {
+    static ASKED: OnceLock<Option<String>> = OnceLock::new();
+    let ask = || {
+        let mut command = systemctl();
+        command.args(["show", "--value", "--property", "ControlGroup"]);
+        let output = command.stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        (output.status.success() && text.starts_with('/')).then_some(text)
+    };
+    ASKED.get_or_init(ask).clone()
+}
+
+/// What a manager hands on to a runtime, so that this finds the user's systemd.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    if !is_users() {
+        return Vec::new();
+    }
+    let value = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+    VARIABLES.iter().filter_map(|name| value(name)).collect()
+}
+
+/// The variable that names its bus.
+pub(crate) fn bus_variable() -> &'static str {
+    if is_users() { "DBUS_SESSION_BUS_ADDRESS" } else { "DBUS_SYSTEM_BUS_ADDRESS" }
+}
+
+/// The slice that units are in where nothing else is asked for.
+pub(crate) fn default_slice() -> &'static str {
+    if is_users() { "user.slice" } else { "system.slice" }
+}
+
+/// A tool of systemd's, that speaks to it.
+pub(crate) fn tool(name: &str) -> Command {
+    let mut command = Command::new(name);
+    if is_users() {
+        command.arg("--user");
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+fn systemctl() -> Command {
+    tool("systemctl")
+}
+
 /// One property of a unit, as `systemctl show` prints it; of a unit that is not there too.
 pub(crate) fn property(unit: &str, name: &str) -> Result<String> {
-    let output = Command::new("systemctl")
-        .args(["show", "--value", "--property", name, "--", unit])
-        .stdin(Stdio::null())
-        .output()?;
+    let output = systemctl().args(["show", "--value", "--property", name, "--", unit]).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// `systemctl WORDS`, whatever comes out.
 pub(crate) fn control(words: &[&str]) -> Result {
-    Command::new("systemctl").args(words).stdin(Stdio::null()).output()?;
+    systemctl().args(words).output()?;
     Ok(())
 }
 
