@@ -122,7 +122,9 @@ pub(super) const CASES: &[Case] = &[
         "a working directory of /proc/self/fd/N never leads to the host",
         "CVE-2024-21626",
         cwd_descriptor,
-    ),
+    )
+    // Dozens of containers, and some hosts are slow.
+    .deadline(120),
 ];
 
 /// A change of the default configuration.
