@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
         "managers kill the runtime by PR_SET_PDEATHSIG",
         killed_create,
     )
-    .deadline(240),
+    .deadline(480),
     Case::new(
         "systemd/silent-bus",
         "a hundred creates on a bus that does not answer end in time, with a word, and leave nothing",
