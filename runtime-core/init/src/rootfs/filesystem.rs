@@ -13,6 +13,20 @@ use crate::fail::{Fail, Result, Words};
 /// fsconfig(2) takes strings of at most so many bytes.
 const LONGEST: usize = 255;
 
+/// An option that a security module may take for itself. Before Linux 5.17 SELinux answers then with 1, which is what
+/// fsconfig(2) returns and rustix makes an error of, though the option is set (selinux_fs_context_parse_param).
+pub(super) fn set_string(
+    context: impl AsFd,
+    key: &CStr,
+    value: &CStr,
+) -> core::result::Result<(), Errno> {
+    const TAKEN: i32 = -1;
+    match rustix::mount::fsconfig_set_string(context.as_fd(), key, value) {
+        Err(errno) if errno.raw_os_error() == TAKEN => Ok(()),
+        other => other,
+    }
+}
+
 /// Makes it, with `mode` as a further option where it is given.
 ///
 /// # Errors
@@ -81,8 +95,7 @@ fn set(
             .map_err(|errno| (c"fsconfig(flag)", errno));
     };
     let string = |key: &CStr, value: &CStr| {
-        rustix::mount::fsconfig_set_string(context, key, value)
-            .map_err(|errno| (c"fsconfig(string)", errno))
+        set_string(context, key, value).map_err(|errno| (c"fsconfig(string)", errno))
     };
     if value.count_bytes() <= LONGEST || option.key != c"lowerdir" {
         return string(option.key, value);

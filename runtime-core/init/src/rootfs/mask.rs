@@ -85,7 +85,7 @@ fn make_empty(rootfs: &RootfsView<'_>) -> Result<OwnedFd> {
     rustix::mount::fsconfig_set_string(&context, c"mode", c"555").map_err(at(c"fsconfig"))?;
     for option in rootfs.mask_options {
         let value = option.value.unwrap_or_default();
-        rustix::mount::fsconfig_set_string(&context, option.key, value).map_err(|errno| {
+        super::filesystem::set_string(&context, option.key, value).map_err(|errno| {
             let mut fail = Fail::call(Step::Mask, c"fsconfig(string)", errno, b"tmpfs, ");
             fail.detail.push(option.key.to_bytes()).push(b"=").push(value.to_bytes());
             fail
