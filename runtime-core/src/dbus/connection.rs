@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::address::{self, Socket};
 use super::wire::{self, Call, Message};
@@ -209,13 +209,15 @@ impl Connection {
     fn read(&mut self, end: Instant, patience: Duration) -> Result<()> {
         self.wait(PollFlags::IN, end, patience)?;
         let mut buffer = [0; 4096];
-        match rustix::io::retry_on_intr(|| rustix::io::read(&self.socket, &mut buffer)) {
-            Ok(0) if self.authenticated => Err(self.broken("hung up")),
-            Ok(0) => Err(self.broken("refused this user")),
-            Ok(count) => {
+        // A signal ends the wait before there is anything: what blocks here would know no deadline.
+        match rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+            Ok((0, _)) if self.authenticated => Err(self.broken("hung up")),
+            Ok((0, _)) => Err(self.broken("refused this user")),
+            Ok((count, _)) => {
                 self.input.extend(buffer.iter().take(count));
                 Ok(())
             }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(errno) => Err(Error::os(format!("read({})", self.name), errno)),
         }
     }

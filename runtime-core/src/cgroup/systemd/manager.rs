@@ -68,9 +68,14 @@ pub(in crate::cgroup) fn start(unit: &UnitPlan, pid: Option<i32>) -> Result<()> 
     for _ in 0..TRIES {
         let body = transient(unit, pid, &left_out);
         let serial = bus.send(&call(&bus, "StartTransientUnit", "ssa(sv)a(sa(sv))", body));
-        let refusal = match bus.reply(serial)? {
-            Ok(job) => return finished(&mut bus, &unit.name, &job),
-            Err(refusal) => refusal,
+        let answer = bus.reply(serial);
+        let refusal = match answer {
+            Ok(Err(refusal)) => refusal,
+            Ok(Ok(job)) => {
+                return finished(&mut bus, &unit.name, &job)
+                    .map_err(|error| abandon(unit, pid, error));
+            }
+            Err(error) => return Err(abandon(unit, pid, error)),
         };
         if refusal.name == UNIT_EXISTS {
             // What has failed, or was refused halfway, keeps its name until it is reset; what lives stays.
@@ -94,6 +99,17 @@ pub(in crate::cgroup) fn start(unit: &UnitPlan, pid: Option<i32>) -> Result<()> 
         }
     }
     Err(Error::new(ErrorKind::Os, format!("systemd does not start {}", unit.name)))
+}
+
+/// Stops what systemd may start yet, or has started, when it was waited for in vain. A scope goes with its process; a
+/// slice has none, and would stay.
+fn abandon(unit: &UnitPlan, pid: Option<i32>, mut error: Error) -> Error {
+    if pid.is_none()
+        && let Err(failure) = stop(&unit.record())
+    {
+        error.attach(failure);
+    }
+    error
 }
 
 /// A limit that this version of systemd does not know, or not with that value. It can be left out: the file of
