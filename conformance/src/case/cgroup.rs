@@ -17,11 +17,14 @@ pub(super) const NEWER: &str = "runc 1.1 implements runtime-spec 1.0.2, which ha
 pub(super) const CASES: &[Case] = &[
     Case::new("cgroup/path", "the container is in cgroupsPath of every hierarchy", PATH, path),
     Case::new("cgroup/path-default", "without a path it has one with its id", PATH, default_path),
+    Case::new("cgroup/path-relative", "a relative path is somewhere, and ours", PATH, |lab| {
+        relative_path(lab, &format!("{}-relative", lab.token))
+    }),
     Case::new(
-        "cgroup/path-relative",
-        "a relative path is somewhere, and ours",
-        PATH,
-        relative_path,
+        "cgroup/path-colons",
+        "slice:prefix:name without --systemd-cgroup is a relative path",
+        "BuildKit in Docker with the systemd driver; runc libcontainer/specconv",
+        |lab| relative_path(lab, &format!("{}.slice:prefix:name", lab.token)),
     ),
     Case::new("cgroup/removed", "delete removes it from every hierarchy", PATH, removed),
     Case::new(
@@ -168,16 +171,15 @@ fn default_path(lab: &Lab) -> Result {
     Ok(())
 }
 
-fn relative_path(lab: &Lab) -> Result {
+fn relative_path(lab: &Lab, leaf: &str) -> Result {
     lab.needs_cgroup_paths()?;
-    let leaf = format!("{}-relative", lab.token);
     let container = lab.container(lab.bundle(|config| {
-        config["linux"]["cgroupsPath"] = leaf.as_str().into();
+        config["linux"]["cgroupsPath"] = leaf.into();
     })?);
     container.create()?;
     for (controllers, place) in places(container.pid()?)? {
         if !controllers.is_empty() || cgroup::v1("pids", "").is_none() {
-            ensure!(place.ends_with(&leaf), "path of {controllers:?} is {place}, not …{leaf}");
+            ensure!(place.ends_with(leaf), "path of {controllers:?} is {place}, not …{leaf}");
         }
     }
     Ok(())

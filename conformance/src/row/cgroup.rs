@@ -8,7 +8,7 @@ pub(super) const ROWS: &[Row] = rows! {
     }
     "config-linux.md#cgroups-path" {
         Must "cgroup/path-absolute" "An absolute cgroupsPath starts at the mount point of the hierarchy." => by(&["cgroup/path"]);
-        May "cgroup/path-relative" "A relative cgroupsPath starts where the runtime likes." => by(&["cgroup/path-relative"]);
+        May "cgroup/path-relative" "A relative cgroupsPath starts where the runtime likes." => by(&["cgroup/path-relative", "cgroup/path-colons"]);
         May "cgroup/path-default" "Without cgroupsPath the runtime chooses." => by(&["cgroup/path-default"]);
         Must "cgroup/path-same" "The same path is the same place every time." => by(&["exec/cgroup", "cgroup/not-empty"]);
         Must "cgroup/made" "Cgroups that are not there are made." => by(&["cgroup/path"]);

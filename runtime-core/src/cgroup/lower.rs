@@ -46,6 +46,9 @@ pub fn lower(
         None => path::lower(cgroups_path, id, host.delegated.as_deref())?,
     };
     let mut target = Target::new(host);
+    if place.is_none() {
+        target.warnings.extend(path::warning(cgroups_path));
+    }
     let nothing = LinuxResources::default();
     let resources = resources.unwrap_or(&nothing);
     let device_program = target.devices(resources)?;

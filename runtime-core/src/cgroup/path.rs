@@ -27,15 +27,6 @@ pub(super) fn lower(
         let lossy = String::from_utf8_lossy(given.as_os_str().as_bytes());
         return Err(Error::spec(FIELD, format!("\"{lossy}\" is not UTF-8")));
     };
-    if !text.contains('/') && text.matches(':').count() == 2 {
-        return Err(Error::spec(
-            FIELD,
-            format!(
-                "\"{text}\" has the form slice:prefix:name of the systemd driver; \
-                 use --systemd-cgroup or give a path"
-            ),
-        ));
-    }
     let mut path = if given.is_absolute() { String::new() } else { start.to_owned() };
     for part in text.split('/').filter(|part| !part.is_empty()) {
         check_component(text, part)?;
@@ -50,6 +41,19 @@ pub(super) fn lower(
         return Err(Error::spec(FIELD, "the path is longer than 2048 bytes"));
     }
     Ok(path)
+}
+
+/// What to say of a path that is meant for the systemd driver, perhaps. It is a path all the same: BuildKit in Docker
+/// gives one where Docker has that driver, and calls the runtime without the flag.
+pub(super) fn warning(cgroups_path: Option<&Path>) -> Option<String> {
+    let text = cgroups_path?.to_str()?;
+    let is_unit = !text.contains('/') && text.matches(':').count() == 2;
+    is_unit.then(|| {
+        format!(
+            "{FIELD}: {text:?} has the form slice:prefix:name of the systemd driver; without --systemd-cgroup it is \
+             the path of a cgroup"
+        )
+    })
 }
 
 fn check_component(text: &str, part: &str) -> Result<()> {
@@ -83,7 +87,7 @@ mod tests {
             (Some("./b"), Err("\".\" and")),
             (Some("/a\0b"), Err("control characters")),
             (Some("/a\nb"), Err("control characters")),
-            (Some("system.slice:runc:abc"), Err("slice:prefix:name")),
+            (Some("system.slice:runc:abc"), Ok("/system.slice:runc:abc")),
             (Some(&long), Err("255 bytes")),
         ];
         for (given, expected) in cases {
@@ -96,6 +100,13 @@ mod tests {
                 (got, _) => panic!("{given:?}: {got:?}"),
             }
         }
+    }
+
+    #[test]
+    fn what_looks_like_a_unit_is_warned_of() {
+        let warned = |path: &str| warning(Some(Path::new(path))).is_some();
+        assert!(warned("system.slice:runc:abc") && warned("::abc"));
+        assert!(!warned("/a/b:c:d") && !warned("a:b") && warning(None).is_none());
     }
 
     #[test]
