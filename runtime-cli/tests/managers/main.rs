@@ -7,14 +7,25 @@
 //!
 //! Needs root and the Debian packages that `scripts/install-packages test` installs.
 
-/// A test of each named function of `checks` for either runtime.
+/// A test of each named function of `checks` for either runtime; of those behind `systemd` one with the systemd
+/// driver, too, or instead.
 macro_rules! checks {
-    ($($check:ident),* $(,)?) => {
-        mod teu {
-            $(#[test] fn $check() { super::checks::$check(crate::support::Runtime::teu()); })*
-        }
-        mod runc {
-            $(#[test] fn $check() { super::checks::$check(crate::support::Runtime::runc()); })*
+    ($($check:ident),* $(,)?) => { checks!($($check),*; systemd:); };
+    ($($check:ident),* $(,)?; systemd: $($unit:ident),* $(,)?) => {
+        checks!(@of teu [$($check)*] [$($unit)*]);
+        checks!(@of runc [$($check)*] [$($unit)*]);
+    };
+    (@of $runtime:ident [$($check:ident)*] [$($unit:ident)*]) => {
+        mod $runtime {
+            use crate::support::Runtime;
+            $(#[test] fn $check() { super::checks::$check(Runtime::$runtime()); })*
+            mod systemd {
+                $(#[test] fn $unit() {
+                    if let Some(runtime) = super::Runtime::$runtime().with_systemd() {
+                        super::super::checks::$unit(runtime);
+                    }
+                })*
+            }
         }
     };
 }

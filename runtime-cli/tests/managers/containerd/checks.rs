@@ -13,6 +13,7 @@ use super::ctr::{Ended, Events};
 use super::daemon::Daemon;
 use super::leftovers;
 pub(crate) use super::running::exec_pause_metrics;
+pub(crate) use super::units::what_systemctl_does;
 use crate::support::process::{DEADLINE, wait_readable};
 use crate::support::{Runtime, cgroup};
 

@@ -42,9 +42,13 @@ impl Daemon {
 
     /// `ctr run` with the runtime of this test.
     pub(crate) fn run(&self, options: &[&str], id: &str, program: &[&str]) -> Ctr {
-        self.ctr(["run", "--runc-binary"])
-            .arg(&self.runtime.binary)
-            .arg("--runc-root")
+        let run = self.ctr(["run", "--runc-binary"]).arg(&self.runtime.binary);
+        let run = if self.runtime.systemd {
+            run.args(&["--runc-systemd-cgroup", "--cgroup", &format!("{}:ctr:{id}", self.parent)])
+        } else {
+            run
+        };
+        run.arg("--runc-root")
             .arg(self.path("runtime"))
             .arg("--fifo-dir")
             .arg(self.path("fifo"))

@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use rustix::fs::inotify;
@@ -28,8 +27,9 @@ pub(crate) const MARK: &str = "TEU_CONTAINERD_TEST";
 #[derive(Debug)]
 pub(crate) struct Daemon {
     pub(crate) runtime: Runtime,
-    /// The containerd namespace. The parent cgroup of its containers has the same name.
+    /// The containerd namespace. The parent cgroup of its containers has the same name, if it is no slice.
     pub(crate) namespace: String,
+    pub(crate) parent: String,
     child: Child,
     directory: TempDir,
 }
@@ -37,7 +37,6 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts containerd, waits until it answers, and imports the image.
     pub(crate) fn start(runtime: Runtime) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         assert!(
             rustix::process::geteuid().is_root(),
             "the containerd tests start real containers: run them as root"
@@ -47,8 +46,8 @@ impl Daemon {
             "{CONTAINERD} is missing: install the Debian package containerd"
         );
 
-        let namespace =
-            format!("teu-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let parent = runtime.parent("ctr");
+        let namespace = parent.trim_end_matches(".slice").to_owned();
         let directory = tempfile::Builder::new()
             .prefix("teu-containerd-")
             .tempdir()
@@ -67,7 +66,7 @@ impl Daemon {
             .spawn()
             .expect("containerd starts");
         // From here on the guard is in place: a panic below already ends containerd.
-        let daemon = Self { runtime, namespace, child, directory };
+        let daemon = Self { runtime, namespace, parent, child, directory };
         daemon.wait_for_socket();
 
         let archive = daemon.path("busybox.tar");
@@ -98,6 +97,11 @@ impl Daemon {
     /// The runtime's `--root`: the shim appends the namespace to what `ctr` was given.
     pub(crate) fn runtime_root(&self) -> PathBuf {
         self.path("runtime").join(&self.namespace)
+    }
+
+    /// The name of a container's cgroup.
+    pub(crate) fn cgroup(&self, id: &str) -> String {
+        if self.runtime.systemd { format!("ctr-{id}.scope") } else { id.into() }
     }
 
     pub(crate) fn pid(&self) -> u32 {

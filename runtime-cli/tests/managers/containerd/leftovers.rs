@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::daemon::{Daemon, MARK};
 use crate::support::process::{DEADLINE, Handle, live};
+use crate::support::systemd;
 
 /// Fails the test when anything of its containers is left. The shims end some time after their last
 /// container is deleted, so their end is waited for; everything else has to be gone by then.
@@ -40,6 +41,9 @@ pub(crate) fn none(daemon: &Daemon) {
             .map(|line| format!("snapshot {line}")),
     );
     assert!(left.is_empty(), "left over:\n{}", left.join("\n"));
+    if daemon.runtime.systemd {
+        systemd::nothing_below(&daemon.parent);
+    }
 }
 
 /// Removes what a test, perhaps a failed one, has left on the host. containerd has ended already.
@@ -59,6 +63,9 @@ pub(crate) fn remove(daemon: &Daemon) {
     for point in mounts(daemon) {
         report(&point, unmount(&point, UnmountFlags::DETACH).map_err(Into::into));
     }
+    if daemon.runtime.systemd {
+        systemd::stop(&daemon.parent);
+    }
     for path in cgroups(daemon).into_iter().chain(parents(daemon)) {
         report(&path, fs::remove_dir(&path));
     }
@@ -77,7 +84,7 @@ fn report(path: &Path, removed: std::io::Result<()>) {
 fn processes(daemon: &Daemon) -> Vec<(Handle, String)> {
     let mark = format!("{MARK}={} ", daemon.namespace);
     let address = format!(" -address {} ", daemon.socket().display());
-    let cgroup = format!("/{}/", daemon.namespace);
+    let cgroup = format!("/{}/", daemon.parent);
     live()
         .into_iter()
         .filter(|(pid, _)| *pid != daemon.pid())
@@ -118,12 +125,12 @@ fn mounts(daemon: &Daemon) -> Vec<PathBuf> {
     points
 }
 
-/// The cgroup that containerd gives a namespace, in every mounted hierarchy. No runtime removes it.
+/// The cgroup that containerd gives a namespace, or its slice, in every mounted hierarchy. No runtime removes it.
 fn parents(daemon: &Daemon) -> Vec<PathBuf> {
     mountinfo()
         .into_iter()
         .filter(|mount| matches!(mount.kind.as_str(), "cgroup" | "cgroup2"))
-        .map(|mount| mount.point.join(&daemon.namespace))
+        .map(|mount| mount.point.join(&daemon.parent))
         .filter(|path| path.is_dir())
         .collect()
 }
@@ -146,7 +153,7 @@ fn cgroups(daemon: &Daemon) -> Vec<PathBuf> {
 pub(crate) fn cgroup_file(daemon: &Daemon, id: &str, names: &[&str]) -> String {
     let path = parents(daemon)
         .iter()
-        .flat_map(|parent| names.iter().map(|name| parent.join(id).join(name)))
+        .flat_map(|parent| names.iter().map(|name| parent.join(daemon.cgroup(id)).join(name)))
         .find(|path| path.exists())
         .unwrap_or_else(|| panic!("no cgroup of {id} has one of {names:?}"));
     fs::read_to_string(&path).expect("a cgroup file").trim().to_owned()

@@ -6,6 +6,7 @@ mod ctr;
 mod daemon;
 mod leftovers;
 mod running;
+mod units;
 
 checks!(
     output_and_exit_code,
@@ -17,5 +18,12 @@ checks!(
     ten_at_once,
     killed_shim_leaves_nothing,
     exec_pause_metrics,
-    checkpoint_and_restore,
+    checkpoint_and_restore;
+    systemd:
+    detached_output_kill_delete,
+    options_of_run_take_effect,
+    ten_at_once,
+    killed_shim_leaves_nothing,
+    exec_pause_metrics,
+    what_systemctl_does,
 );

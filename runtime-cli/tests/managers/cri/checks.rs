@@ -5,12 +5,14 @@ mod mounts;
 mod namespaces;
 mod security;
 mod streams;
+mod units;
 
 pub(crate) use life::containerd_starts_anew;
 pub(crate) use mounts::mounts_and_devices;
 pub(crate) use namespaces::namespaces_of_others;
 pub(crate) use security::profiles_and_privileges;
 pub(crate) use streams::exec_attach_port_forward;
+pub(crate) use units::limits_of_units;
 
 use std::collections::HashMap;
 
@@ -202,13 +204,21 @@ pub(crate) fn out_of_memory(runtime: Runtime) {
     });
 }
 
+pub(crate) fn fifty_pods_at_once(runtime: Runtime) {
+    pods_at_once(50, runtime);
+}
+
+pub(crate) fn twenty_pods_at_once(runtime: Runtime) {
+    pods_at_once(20, runtime);
+}
+
 /// As many as that, but ten where the host has one CPU: containerd gives up after ten seconds on what it does at the end
 /// of each, and then leaves the shim behind.
-pub(crate) fn fifty_pods_at_once(runtime: Runtime) {
+fn pods_at_once(count: usize, runtime: Runtime) {
     let cpus = std::thread::available_parallelism().expect("the number of CPUs").get();
-    let many = if cpus == 1 { 10 } else { 50 };
+    let count = if cpus == 1 { count.min(10) } else { count };
     play(runtime, |kubelet| async move {
-        let pods = (0..many).map(|number| {
+        let pods = (0..count).map(|number| {
             let mut kubelet = kubelet.clone();
             async move {
                 let pod = kubelet.pod(&format!("pod-{number}"), |_| {}).await;
@@ -223,7 +233,7 @@ pub(crate) fn fifty_pods_at_once(runtime: Runtime) {
             }
         });
         let up = futures_join(pods).await;
-        assert_eq!(up.len(), many);
+        assert_eq!(up.len(), count);
         let down = up.into_iter().map(|pod| {
             let mut kubelet = kubelet.clone();
             async move { kubelet.remove_pod(&pod).await }

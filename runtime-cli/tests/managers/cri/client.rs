@@ -15,12 +15,16 @@ use k8s_cri::v1::{
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::daemon::Daemon;
-use crate::support::image;
 use crate::support::process::DEADLINE;
+use crate::support::{image, systemd};
 
 /// The states of a container, as the API numbers them.
 pub(crate) const RUNNING: i32 = 1;
 pub(crate) const EXITED: i32 = 2;
+
+/// The limits of a pod's slice, which are above those of all containers.
+const POD_LIMITS: [(&str, &str); 3] =
+    [("MemoryMax", "536870912"), ("CPUWeight", "79"), ("TasksMax", "500")];
 
 /// A connection, and what pods of this test have in common.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct Kubelet {
 #[derive(Debug)]
 pub(crate) struct Pod {
     pub(crate) id: String,
+    /// With the systemd driver, the slice that a kubelet makes for the pod.
+    pub(crate) slice: Option<String>,
     pub(crate) config: PodSandboxConfig,
 }
 
@@ -69,12 +75,15 @@ impl Kubelet {
             namespace: "default".into(),
             attempt: 0,
         };
+        let slice = self.slice(name);
+        // A kubelet gives the whole path, whatever the driver.
+        let cgroup = slice.as_ref().map_or(String::new(), |slice| format!("/{slice}"));
         let mut config = PodSandboxConfig {
             metadata: Some(metadata),
             hostname: name.into(),
             log_directory: self.logs.join(name).display().to_string(),
             linux: Some(LinuxPodSandboxConfig {
-                cgroup_parent: format!("/{}", self.parent),
+                cgroup_parent: format!("/{}{cgroup}", self.parent),
                 ..Default::default()
             }),
             ..Default::default()
@@ -89,7 +98,15 @@ impl Kubelet {
             .expect("RunPodSandbox")
             .into_inner()
             .pod_sandbox_id;
-        Pod { id, config }
+        Pod { id, slice, config }
+    }
+
+    /// With the systemd driver, makes the slice of a pod with limits, as a kubelet does.
+    fn slice(&self, pod: &str) -> Option<String> {
+        let stem = self.parent.strip_suffix(".slice")?;
+        let name = format!("{stem}-pod{}.slice", pod.replace('-', "_"));
+        systemd::make_slice(&name, &POD_LIMITS.map(|(name, value)| (name, "t", value)));
+        Some(name)
     }
 
     /// A container that was started, with those settings.
@@ -175,5 +192,10 @@ impl Kubelet {
         self.api.stop_pod_sandbox(request).await.expect("StopPodSandbox");
         let request = RemovePodSandboxRequest { pod_sandbox_id: pod.id.clone() };
         self.api.remove_pod_sandbox(request).await.expect("RemovePodSandbox");
+        if let Some(slice) = &pod.slice {
+            // Nobody has changed the limits, and nothing is in it any more.
+            systemd::has(slice, &POD_LIMITS);
+            systemd::nothing_below(slice);
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! One containerd with the CRI plugin, everything private to a test, configured by the page that users read.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::Runtime;
 use crate::support::image;
@@ -19,11 +18,9 @@ pub(crate) struct Daemon(Server);
 impl Daemon {
     /// Starts it, waits until it answers, and imports the images.
     pub(crate) fn start(runtime: &Runtime) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         needs("containerd", "containerd");
         let place = Private::new("teu-cri-");
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let parent = format!("teu-cri-{}-{number}", std::process::id());
+        let parent = runtime.parent("cri");
         place.write("config.toml", &configuration(&place, runtime));
         std::fs::create_dir(place.path("cni")).expect("a directory");
         place.write("cni/10-net.conflist", NETWORK);
@@ -109,7 +106,8 @@ const TIMEOUTS: &str = r#""io.containerd.timeout.shim.cleanup" = "60s"
 /// The page's block, and what makes it private: limits that root cannot raise without CAP_SYS_RESOURCE included.
 fn configuration(place: &Private, runtime: &Runtime) -> String {
     let d = place.directory().display();
-    let page = snippet("kubernetes.md", "toml", &runtime.binary);
+    let driver = format!("SystemdCgroup = {}", runtime.systemd);
+    let page = snippet("kubernetes.md", "toml", &driver, runtime);
     let page = page.replace("SystemdCgroup", &format!("Root = \"{d}/runtime\"\nSystemdCgroup"));
     format!(
         r#"{page}

@@ -14,5 +14,11 @@ checks!(
     out_of_memory,
     exec_attach_port_forward,
     containerd_starts_anew,
-    fifty_pods_at_once,
+    fifty_pods_at_once;
+    systemd:
+    a_pod_and_its_containers,
+    limits_of_units,
+    out_of_memory,
+    containerd_starts_anew,
+    twenty_pods_at_once,
 );

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::container::Attached;
 use super::node::Node;
+pub(crate) use super::units::a_unit;
 use crate::support::process::DEADLINE;
 use crate::support::{Runtime, cgroup};
 

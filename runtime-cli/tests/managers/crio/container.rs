@@ -166,6 +166,7 @@ impl Monitor {
                       /usr/bin/conmon \"$@\" 3<&0 4<&1 5<&2 </dev/null >>../conmon.err 2>&1";
         let process = command
             .args(["-c", script, id])
+            .args(node.driver())
             .args(words.split_whitespace())
             .args(more)
             .stdin(OwnedFd::from(their_sync))

@@ -3,6 +3,7 @@
 mod checks;
 mod container;
 mod node;
+mod units;
 
 checks!(
     a_container,
@@ -12,5 +13,13 @@ checks!(
     a_stop,
     what_the_daemon_asks_itself,
     readiness,
+    out_of_memory;
+    systemd:
+    a_container,
+    exec,
+    a_stop,
+    what_the_daemon_asks_itself,
+    failures,
     out_of_memory,
+    a_unit,
 );

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -18,6 +17,7 @@ pub(crate) struct Node {
     pub(crate) place: Private,
     parent: String,
     pub(crate) runtime: PathBuf,
+    systemd: bool,
 }
 
 /// What a call of the runtime gave.
@@ -45,17 +45,29 @@ impl Said {
 
 impl Node {
     pub(crate) fn new(runtime: &Runtime) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         needs("conmon", "conmon");
         let place = Private::new("teu-crio-");
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let parent = format!("teu-crio-{}-{number}", std::process::id());
+        let parent = runtime.parent("crio");
         let make =
             "mkdir root exits attach image && tar -xOf busybox.tar layer.tar | tar -xC image";
         let made = place.command("sh").args(["-ec", make]).status().expect("a shell");
         assert!(made.success(), "directories and the image's files");
-        let runtime = configured(runtime);
-        Self { place, parent, runtime }
+        Self { place, parent, runtime: configured(runtime), systemd: runtime.systemd }
+    }
+
+    /// The flag by which CRI-O tells the runtime of the driver, its own as conmon's.
+    pub(crate) fn driver(&self) -> &'static [&'static str] {
+        if self.systemd { &["--systemd-cgroup"] } else { &[] }
+    }
+
+    /// The unit of a container.
+    pub(crate) fn unit(&self, id: &str) -> String {
+        format!("crio-{id}.scope")
+    }
+
+    /// The slice that containers are in.
+    pub(crate) fn slice(&self) -> &str {
+        &self.parent
     }
 
     /// A bundle of a container that is to run `program`; `edit` may change its configuration.
@@ -95,6 +107,16 @@ impl Node {
                 "namespaces": namespaces
             }
         });
+        if self.systemd {
+            config["linux"]["cgroupsPath"] = json!(format!("{}:crio:{id}", self.parent));
+            // The pod's terminationGracePeriodSeconds first.
+            config["annotations"] = json!({
+                "org.systemd.property.TimeoutStopUSec": "uint64 30000000",
+                "org.systemd.property.CollectMode": "'inactive-or-failed'",
+                "org.systemd.property.DefaultDependencies": "true",
+                "org.systemd.property.After": "['crio.service']"
+            });
+        }
         edit(&mut config);
         self.place.write(&format!("{id}/config.json"), &config.to_string());
         Container::new(self, id, config)
@@ -109,6 +131,7 @@ impl Node {
             .arg(&self.runtime)
             .arg("--root")
             .arg(self.place.path("root"))
+            .args(self.driver())
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -149,7 +172,9 @@ impl Drop for Node {
 
 /// The program that the page's drop-in names.
 fn configured(runtime: &Runtime) -> PathBuf {
-    let page = snippet("cri-o.md", "toml", &runtime.binary);
+    let driver = if runtime.systemd { "systemd" } else { "cgroupfs" };
+    let driver = format!("cgroup_manager = \"{driver}\"");
+    let page = snippet("cri-o.md", "toml", &driver, runtime);
     let line = page.lines().find_map(|line| line.strip_prefix("runtime_path = "));
     PathBuf::from(line.expect("runtime_path").trim_matches('"'))
 }

@@ -18,9 +18,11 @@ impl Daemon {
     pub(crate) fn start(runtime: &Runtime) -> Self {
         needs("/usr/sbin/dockerd", "docker.io");
         let place = Private::new("teu-docker-");
-        let parent = format!("teu-docker-{}-{}", std::process::id(), runtime.name());
+        let parent = runtime.parent("docker");
         let path = |name: &str| place.path(name).display().to_string();
-        let page = snippet("docker.md", "json", &runtime.binary);
+        let driver = if runtime.systemd { "systemd" } else { "cgroupfs" };
+        let driver = format!("native.cgroupdriver={driver}");
+        let page = snippet("docker.md", "json", &driver, runtime);
         let mut config: Value = serde_json::from_str(&page).expect("the page has JSON");
         let private = json!({
             "data-root": path("data"),
@@ -30,7 +32,6 @@ impl Daemon {
             "log-level": "warn",
             "storage-driver": "overlay2",
             "cgroup-parent": parent,
-            "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "bip": "10.211.0.1/24"
         });
         for (name, value) in private.as_object().into_iter().flatten() {
@@ -78,6 +79,7 @@ impl Daemon {
         vec![
             ("DOCKER_HOST".into(), format!("unix://{}", path("docker.sock"))),
             ("DOCKER_CONFIG".into(), path("client")),
+            ("PARENT".into(), self.0.parent.clone()),
             // Another program of that name may stand before Debian's.
             ("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into()),
         ]

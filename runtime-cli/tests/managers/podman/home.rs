@@ -18,9 +18,11 @@ impl Home {
         needs("podman", "podman");
         needs("buildah", "buildah");
         let place = Private::new("teu-podman-");
-        let parent = format!("teu-podman-{}-{}", std::process::id(), runtime.name());
+        let parent = runtime.parent("podman");
         let d = place.directory().display();
-        let page = snippet("podman.md", "toml", &runtime.binary);
+        let driver = if runtime.systemd { "systemd" } else { "cgroupfs" };
+        let driver = format!("cgroup_manager = \"{driver}\"");
+        let page = snippet("podman.md", "toml", &driver, runtime);
         // The defaults are above what root may ask for on a machine without CAP_SYS_RESOURCE.
         let containers = page.replace(
             "[engine]\n",
@@ -64,6 +66,7 @@ impl Home {
         vec![
             ("CONTAINERS_CONF".into(), path("containers.conf")),
             ("CONTAINERS_STORAGE_CONF".into(), path("storage.conf")),
+            ("PARENT".into(), self.parent.clone()),
             ("RUNTIME".into(), self.runtime.binary.display().to_string()),
             ("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into()),
         ]

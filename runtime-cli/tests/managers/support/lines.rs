@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use super::cgroup;
 use super::private::Private;
+use super::{Runtime, cgroup, systemd};
 
 /// One line.
 #[derive(Debug)]
@@ -44,20 +44,25 @@ pub(crate) fn play(who: &str, lines: &[Line], place: &Private, environment: &[(S
     assert!(failures.is_empty(), "{who}:\n{}", failures.join("\n"));
 }
 
-/// The first fenced block of a language in a page of docs/managers, with the paths of this machine: what a page
-/// tells its readers is what the test uses.
-pub(crate) fn snippet(page: &str, language: &str, runtime: &std::path::Path) -> String {
+/// The first fenced block of a language in a page of docs/managers that says `words`, with the paths of this
+/// machine: what a page tells its readers is what the test uses.
+pub(crate) fn snippet(page: &str, language: &str, words: &str, runtime: &Runtime) -> String {
     let path = format!("{}/../docs/managers/{page}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("the page");
-    let (_, block) =
-        text.split_once(&format!("```{language}\n")).expect("a block of that language");
-    let (block, _) = block.split_once("```").expect("the end of the block");
+    let start = format!("```{language}\n");
+    let blocks = text.split(&start).skip(1).filter_map(|block| Some(block.split_once("```")?.0));
+    let block = blocks.into_iter().find(|block| block.contains(words));
+    let block = block.unwrap_or_else(|| panic!("{page} has no block of {language} with {words:?}"));
     assert!(block.contains("/usr/local/bin/teu"), "{page} names another path of teu");
-    block.replace("/usr/local/bin/teu", &runtime.display().to_string())
+    block.replace("/usr/local/bin/teu", &runtime.binary.display().to_string())
 }
 
-/// Fails when a cgroup of that name has others below it, but for an empty one of the manager's own; removes it.
+/// Fails when a cgroup of that name has others below it, but for an empty one of the manager's own, or a slice has
+/// units; removes it.
 pub(crate) fn no_cgroups_below(name: &str, managers_own: Option<&str>) {
+    if name.ends_with(".slice") {
+        return systemd::nothing_below(name);
+    }
     let mut left = Vec::new();
     for hierarchy in cgroup::hierarchies() {
         let path = hierarchy.join(name);

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::process::{DEADLINE, Handle, Seen, live};
-use super::{cgroup, image};
+use super::{cgroup, image, systemd};
 
 /// The namespaces, held by a process, and a directory for everything that is private to the test.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Private {
     }
 
     /// Ends what a test, perhaps a failed one, has left: processes in that cgroup, and those that were told of the
-    /// directory (shims, conmon); then removes the cgroup.
+    /// directory (shims, conmon); then removes the cgroup, or ends the slice.
     pub(crate) fn sweep(&self, parent: &str) {
         let below = format!("/{parent}/");
         let directory = self.directory().display().to_string();
@@ -92,6 +92,9 @@ impl Private {
                 handle.signal(Signal::KILL);
                 handle.wait(Instant::now() + DEADLINE);
             }
+        }
+        if parent.ends_with(".slice") {
+            return systemd::stop(parent);
         }
         // Depth first; what is gone already is fine, and what is in use shows in the next test.
         for hierarchy in cgroup::hierarchies() {
