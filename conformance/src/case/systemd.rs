@@ -29,6 +29,8 @@ pub(super) const CASES: &[Case] = &[
         .known("runc gives systemd a process for the slice, which takes none"),
     Case::new("systemd/limits", "limits are properties, and in the files", LIMITS, limits),
     Case::new("systemd/limits-stay", "systemd, reloaded, takes no limit back", LIMITS, limits_stay),
+    Case::new("systemd/no-swap-stays", "systemd, reloaded, allows no swap", LIMITS, no_swap_stays)
+        .known("runc 1.1 does not tell systemd of a limit of 0 (moby#51446)"),
     Case::new("systemd/devices-stay", "systemd, reloaded, allows no device", LIMITS, devices_stay),
     Case::new("systemd/update", "update changes properties and files", LIMITS, update),
     Case::new("systemd/exec", "a process of exec is in the scope", DRIVER, exec),
@@ -222,6 +224,21 @@ fn limits_stay(lab: &Lab) -> Result {
     ] {
         ensure_eq!(cgroup::read(&folder, file)?, wanted, "{file}");
     }
+    Ok(())
+}
+
+fn no_swap_stays(lab: &Lab) -> Result {
+    let (container, unit) = made(lab, |config| {
+        config["linux"]["resources"]["memory"] = json!({ "limit": 33_554_432, "swap": 33_554_432 });
+    })?;
+    let folder = unified(&container)?;
+    if !folder.join("memory.swap.max").exists() {
+        return lacks("limits of swap");
+    }
+    ensure_eq!(cgroup::read(&folder, "memory.swap.max")?, "0", "memory.swap.max");
+    systemd::control(&["daemon-reload"])?;
+    systemd::control(&["set-property", "--runtime", &unit, "IOWeight=321"])?;
+    ensure_eq!(cgroup::read(&folder, "memory.swap.max")?, "0", "memory.swap.max, reloaded");
     Ok(())
 }
 

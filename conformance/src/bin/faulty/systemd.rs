@@ -68,7 +68,7 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
     of(
         "systemd-limits",
         "limits are ignored",
-        &["systemd/limits", "systemd/limits-stay"],
+        &["systemd/limits", "systemd/limits-stay", "systemd/no-swap-stays"],
         |config| {
             for name in ["memory", "pids", "cpu"] {
                 without(config, &format!("/linux/resources/{name}"));
@@ -78,10 +78,11 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
     Fault {
         name: "systemd-untold",
         what: "systemd does not know the limits, and takes them back",
-        cases: &["systemd/limits", "systemd/limits-stay"],
+        cases: &["systemd/limits", "systemd/limits-stay", "systemd/no-swap-stays"],
         way: Way::After(|call, _| match unit(call).filter(|_| call.verb == "create") {
             Some(unit) => {
-                let infinite = ["MemoryMax=infinity", "TasksMax=infinity"];
+                let infinite =
+                    ["MemoryMax=infinity", "MemorySwapMax=infinity", "TasksMax=infinity"];
                 control(&[&["set-property", "--runtime", &unit], &infinite[..]].concat())
             }
             None => Ok(()),
