@@ -17,6 +17,7 @@ usage: conformance [run] --runtime PATH [options]
   --systemd-cgroup    have systemd make the cgroups: the flag for every call, and
                       cgroupsPath as SLICE:PREFIX:NAME
   --filter SUBSTR     only cases whose name contains it (may be repeated: any matches)
+  --skip SUBSTR       no case whose name contains it (may be repeated)
   --skipped-in FILE   only cases that the saved run (--format json) in FILE had to skip
   --format FORMAT     text (default), tap, junit, json or html
   --output FILE       write the report there instead of standard output
@@ -58,6 +59,8 @@ pub(crate) struct RunOptions {
     pub(crate) systemd_cgroup: bool,
     /// Substrings of case names; empty means all.
     pub(crate) filters: Vec<String>,
+    /// Substrings of the names of cases that are left out.
+    pub(crate) skips: Vec<String>,
     /// A saved run: cases that were not skipped in it are left out.
     pub(crate) skipped_in: Option<PathBuf>,
     /// The form of the report.
@@ -121,6 +124,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         runtime_args: Vec::new(),
         systemd_cgroup: false,
         filters: Vec::new(),
+        skips: Vec::new(),
         skipped_in: None,
         format: Format::Text,
         output: None,
@@ -140,6 +144,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("results") => results.push(PathBuf::from(value(&mut parser)?)),
             Long("runtime-arg") => options.runtime_args.push(text(&mut parser)?),
             Long("filter") => options.filters.push(text(&mut parser)?),
+            Long("skip") => options.skips.push(text(&mut parser)?),
             Long("skipped-in") => options.skipped_in = Some(value(&mut parser)?.into()),
             Long("output") => options.output = Some(value(&mut parser)?.into()),
             Long("any-words") => options.any_words = true,

@@ -55,8 +55,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<bool, Box<dyn std::error::Erro
     let surroundings = Surroundings { options, target, folder };
 
     let mut cases = case::matching(&options.filters);
+    cases.retain(|case| !options.skips.iter().any(|word| case.name.contains(word)));
     if cases.is_empty() {
-        return Err("no case matches the filters".into());
+        return Err("no case is left by --filter and --skip".into());
     }
     if let Some(file) = &options.skipped_in {
         let run = report::read(file)

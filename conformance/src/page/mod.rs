@@ -104,6 +104,7 @@ pub(crate) fn write(options: &PageOptions) -> Result<(), Box<dyn Error>> {
             runtime_args: Vec::new(),
             systemd_cgroup: false,
             filters: Vec::new(),
+            skips: Vec::new(),
             skipped_in: None,
             format: Format::Json,
             output: Some(output.clone()),
