@@ -227,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn cases_are_chosen_by_what_is_wanted_and_what_is_not() {
+        let words = ["--runtime", "/x", "--filter", "a/", "--skip", "a/b", "--skip", "c"];
+        let Ok(Request::Run(options)) = of(&words) else { panic!("no run") };
+        assert_eq!(
+            (options.filters.join(" "), options.skips.join(" ")),
+            ("a/".into(), "a/b c".into())
+        );
+        assert!(of(&["--runtime", "/x", "--skip"]).is_err());
+    }
+
+    #[test]
     fn page_takes_saved_runs_and_runtimes_and_needs_one_and_a_folder() {
         let words = ["page", "--out", "d", "--results", "a", "--results", "b", "--runtime", "/x"];
         let Ok(Request::Page(options)) = of(&words) else { panic!("no page") };
