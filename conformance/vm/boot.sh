@@ -2,7 +2,8 @@
 
 # boot COMMAND...: never returns.
 boot() {
-    local share words="quiet loglevel=0 panic=-1" status=0 streams
+    # A kernel that panics says why, but not with a loglevel of 0: console_verbose() leaves that as it is.
+    local share words="quiet loglevel=1 panic=-1" status=0 streams
     control="$(mktemp -d)"
     trap finish EXIT
     # By default a signal ends a shell without its trap for EXIT.
@@ -45,7 +46,7 @@ boot() {
     fi
     tail --lines 50 "$control/console" >&2
     [ "$status" -ne 137 ] || fail 124 "the command did not end within $deadline s"
-    fail 125 "the machine ended before the command did"
+    fail 125 "the machine ended before the command did, with exit status $status"
 }
 
 finish() {
@@ -72,7 +73,7 @@ start_uml() {
     local place="$1" control="$2" words="$3"
     # The loader of the kernel is in this directory, see kernel.sh.
     cd "$place"
-    LD_LIBRARY_PATH=. exec ./linux mem=1536M uml_dir="$control/" initrd="$control/initrd.img" \
+    LD_LIBRARY_PATH=. LD_PRELOAD=./xstate.so exec ./linux mem=1536M uml_dir="$control/" initrd="$control/initrd.img" \
         con=null con0=null,fd:1 VM_MODULES="$place/modules" VM_CONTROL="$control/shared" $words
 }
 

@@ -28,7 +28,8 @@ END
 
 install_kernel() {
     local scratch="$place.new" version module libraries
-    [ ! -e "$place/linux" ] || return 0
+    # Of the kernels for User-Mode Linux, some of those that are there may be older than this file of theirs.
+    [ ! -e "$place/$([ $machine = uml ] && echo xstate.so || echo linux)" ] || return 0
     rm -rf "$scratch" "$place"
     mkdir -p "$scratch/kernel/early"
     if [ "$machine" = uml ]; then
@@ -41,6 +42,8 @@ install_kernel() {
         cp -L "$libraries/ld-linux-x86-64.so.2" "$scratch/kernel/loader"
         sed -i 's,/lib64/ld-linux-x86-64\.so\.2,./loader\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0\x0,' "$scratch/kernel/linux"
         mv "$scratch/tree/usr/lib/uml/modules" "$scratch/kernel/modules"
+        # Without a library of its own: it is loaded beside the one of this kernel.
+        cc -O2 -Wall -Wextra -Werror -shared -fPIC -nostdlib -fno-builtin -o "$scratch/kernel/xstate.so" "$here/xstate.c"
     else
         # The cloud flavour is smaller, and has no 9p.
         fetch 'linux-[a-z]+-[0-9].*' linux-image-amd64
