@@ -8,7 +8,7 @@ use super::Case;
 use super::rollback::{Follow, sweep};
 use super::systemd::{bundle, create};
 use crate::harness::lab::SYSTEMD;
-use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, systemd};
+use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, fail, systemd};
 
 const UNIT: &str = "runc docs/systemd.md; org.freedesktop.systemd1(5)";
 
@@ -40,6 +40,14 @@ pub(super) const CASES: &[Case] = &[
     )
     .deadline(120)
     .known("runc waits for the bus for ever"),
+    Case::new(
+        "systemd/lost-answer",
+        "create ends in time when systemd starts the unit and the answer is lost, and leaves neither scope nor slice",
+        "runc#3904, runc#4481",
+        lost_answer,
+    )
+    .deadline(150)
+    .known("runc waits for the answer for ever"),
     Case::new(
         "systemd/no-bus",
         "without a bus create fails, with a word",
@@ -152,6 +160,34 @@ fn silent_bus(lab: &Lab) -> Result {
     }
     let left = cgroup::named(&format!("{}-", lab.token));
     ensure!(left.is_empty(), "cgroups {left:?} are left");
+    Ok(())
+}
+
+fn lost_answer(lab: &Lab) -> Result {
+    systemd::needed()?;
+    let path = lab.folder.join("bus");
+    let _bus = systemd::LossyBus::at(&path)?;
+    let address = format!("unix:path={}", path.display());
+    let mut units = vec![("lost".to_owned(), format!("{}-lost.scope", lab.token))];
+    if !systemd::is_users() {
+        // A user's systemd moves nobody into a slice.
+        let slice = format!("{}-lost.slice", lab.token);
+        units.push((slice.clone(), slice));
+    }
+    for (name, unit) in &units {
+        let bundle = lab.bundle(|config| {
+            config["linux"]["cgroupsPath"] = format!("{0}.slice:{0}:{name}", lab.token).into();
+        })?;
+        let container = lab.container(bundle);
+        let call = container.launch("create", &[]).globals([SYSTEMD]);
+        let call = call.env(systemd::bus_variable(), &address).spawn()?;
+        if !call.ends_within(PATIENCE)? {
+            call.kill()?;
+            return fail(format!("create of {unit} has not ended after {PATIENCE:?}"));
+        }
+        call.finish()?.refused()?;
+        ensure_eq!(systemd::property(unit, "ActiveState")?, "inactive", "state of {unit}");
+    }
     Ok(())
 }
 

@@ -1,9 +1,14 @@
 //! What systemd says of its units, by systemctl(1): the host's systemd, or, where the suite is root of a user namespace,
 //! that of its user, as rootless managers have it.
 
-use std::path::Path;
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
 use super::{Result, lacks, privilege};
 
@@ -61,6 +66,87 @@ pub(crate) fn environment() -> Vec<(String, String)> {
 pub(crate) fn bus_variable() -> &'static str {
     if is_users() { "DBUS_SESSION_BUS_ADDRESS" } else { "DBUS_SYSTEM_BUS_ADDRESS" }
 }
+
+/// Where that bus listens.
+pub(crate) fn bus() -> PathBuf {
+    if is_users() {
+        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).unwrap_or_default().join("bus")
+    } else {
+        "/run/dbus/system_bus_socket".into()
+    }
+}
+
+/// A bus that is the real one, but for the answers to whoever asks for a unit: these get lost.
+pub(crate) struct LossyBus {
+    listener: Arc<UnixListener>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl LossyBus {
+    /// Listens at `path`.
+    pub(crate) fn at(path: &Path) -> Result<Self> {
+        let listener = Arc::new(UnixListener::bind(path)?);
+        let accepting = Arc::clone(&listener);
+        let server = std::thread::spawn(move || {
+            std::thread::scope(|scope| {
+                for client in accepting.incoming().map_while(std::io::Result::ok) {
+                    // Where the real one cannot be reached, the client sees a bus that hangs up.
+                    scope.spawn(move || drop(relay(&client)));
+                }
+            });
+        });
+        Ok(Self { listener, server: Some(server) })
+    }
+}
+
+impl Drop for LossyBus {
+    fn drop(&mut self) {
+        // Ends the wait for clients. Those that there were have ended.
+        let _ended = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
+        let _server = self.server.take().map(JoinHandle::join);
+    }
+}
+
+/// Passes on what client and bus say, until one of them hangs up.
+fn relay(client: &UnixStream) -> std::io::Result<()> {
+    let server = UnixStream::connect(bus())?;
+    let lost = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            pass(&server, |said| {
+                if !lost.load(Ordering::SeqCst) {
+                    let mut client = client;
+                    client.write_all(said)?;
+                }
+                Ok(())
+            });
+            let _gone = client.shutdown(Shutdown::Both);
+        });
+        let mut all = Vec::new();
+        pass(client, |said| {
+            all.extend_from_slice(said);
+            // Before systemd can hear of it.
+            if all.windows(START.len()).any(|word| word == START) {
+                lost.store(true, Ordering::SeqCst);
+            }
+            let mut server = &server;
+            server.write_all(said)
+        });
+        let _gone = server.shutdown(Shutdown::Both);
+    });
+    Ok(())
+}
+
+fn pass(mut from: &UnixStream, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if take(buffer.get(..count).unwrap_or_default()).is_err() {
+            return;
+        }
+    }
+}
+
+const START: &[u8] = b"StartTransientUnit";
 
 /// The slice that units are in where nothing else is asked for.
 pub(crate) fn default_slice() -> &'static str {
