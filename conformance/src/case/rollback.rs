@@ -17,6 +17,9 @@ const CRASH: &str =
     "OCI runtime-spec runtime.md#delete; managers kill the runtime by PR_SET_PDEATHSIG";
 const FAILED: &str = "OCI runtime-spec runtime.md#create (a failed create leaves no container)";
 
+const BESIDE: &str =
+    "OCI runtime-spec runtime.md#delete (what others have made must not be deleted)";
+
 /// How many of the system calls are tried; they are spread evenly when there are more.
 const POINTS: usize = 300;
 
@@ -66,6 +69,14 @@ pub(super) const CASES: &[Case] = &[
         "any process of create killed at any system call: delete --force leaves nothing",
         CRASH,
         killed_anything,
+    )
+    .deadline(480)
+    .known_at_times(LATE_STATE),
+    Case::new(
+        "rollback/killed-create-beside",
+        "create killed at any system call: delete --force spares another container at the same cgroup path",
+        BESIDE,
+        killed_create_beside,
     )
     .deadline(480)
     .known_at_times(LATE_STATE),
@@ -290,6 +301,51 @@ fn killed_create_mapped(lab: &Lab) -> Result {
     sweep(lab, lab.container(bundle), Follow::Caller, |c, wrapper| {
         c.launch("create", &[]).wrap(wrapper).run().map(drop)
     })
+}
+
+/// The other one has the same id, too, in another state root: nothing of either but the path of its cgroup, or that of
+/// a class of resctrl, is in sight of the other.
+fn killed_create_beside(lab: &Lab) -> Result {
+    cgroup::needs_any()?;
+    let trace = strace(lab)?;
+    let other = sleeper(lab)?;
+    let root = lab.folder.join("other-state").to_string_lossy().into_owned();
+    let call = |words: &[&str]| {
+        let words = words.iter().copied().chain([other.id.as_str()]);
+        lab.call(words).without_root().globals(["--root", &root])
+    };
+    let create = |inject: &[String]| {
+        let words = ["/usr/bin/strace", "-qq", "-o", &trace].map(str::to_owned);
+        let words = words.into_iter().chain(inject.iter().cloned()).collect::<Vec<_>>();
+        call(&["create", "--bundle", &other.bundle.word()]).wrap(words).run()
+    };
+    create(&[])?.ok()?;
+    call(&["delete", "--force"]).run()?.ok()?;
+    let points = calls_in(Path::new(&trace))?;
+    let (mut tried, mut beside) = (0, 0);
+    // With systemd it takes a second to find that what is there is not the process that keeps the first one's scope.
+    let most = if lab.target.systemd { POINTS / 3 } else { POINTS };
+    for (name, number) in points.iter().step_by(points.len().div_ceil(most)) {
+        let after = format!("the kill at call {number} of {name}");
+        tried += 1;
+        create(&["-e".into(), format!("inject={name}:signal=SIGKILL:when={number}")])?;
+        let there = other.try_create()?.code == Some(0);
+        let forced = call(&["delete", "--force"]).run()?;
+        ensure!(forced.code == Some(0), "delete --force after {after}: {}", forced.stderr);
+        if there {
+            beside += 1;
+        } else {
+            // The first one has made the cgroup, and it has gone with it.
+            other.create()?;
+        }
+        ensure_eq!(other.status()?, "created", "status of the other container after {after}");
+        let groups = cgroup::named(&other.bundle.cgroup());
+        ensure!(!groups.is_empty(), "the cgroup of the other container has gone after {after}");
+        other.delete_force()?.ok()?;
+        clean(lab, &after)?;
+    }
+    ensure!(beside > 0 && beside < tried, "{beside} of {tried} kills came before the cgroup");
+    Ok(())
 }
 
 fn killed_anything(lab: &Lab) -> Result {

@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = rows! {
         Must "delete/running" "delete of a container that is not stopped is an error and changes nothing." => by(&["operation/delete-running"]);
         Must "delete/created" "delete of a created container is an error." => unproven("runc and crun delete it, and containerd and Podman rely on that: case lifecycle/delete-created insists on it");
         Must "delete/resources" "delete removes what create has made." => by(&["cgroup/removed", "cgroup/sub-cgroups"]);
-        Must "delete/not-ours" "delete leaves alone what create has not made." => by(&["resource/delete-keeps"]);
+        Must "delete/not-ours" "delete leaves alone what create has not made." => by(&["resource/delete-keeps", "rollback/killed-create-beside"]);
         Must "delete/reuse" "The id is free again." => by(&["lifecycle/delete-then-reuse"]);
     }
     "runtime-linux.md#file-descriptors" {

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
+use super::claim::Claim;
 use super::file::{self, Visit};
 use super::kill::open_all;
 use super::record::tree_pids;
@@ -17,22 +18,25 @@ use crate::error::{Error, ErrorKind, OsResult, Result};
 /// How long killed processes may take to end; one that waits for a dead disk can take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the process that keeps a scope of systemd may take to notice that its creator is dead.
+const KEEPER: Duration = Duration::from_secs(1);
+
 /// How soon to look again where nothing can be waited for.
 const GLIMPSE: Duration = Duration::from_millis(1);
 
 impl CgroupRecord {
     /// Removes the cgroup from every hierarchy, children first; what is gone already is no error. It
-    /// waits for processes that are ending, never moves one, and leaves the parents alone. A unit of systemd is
-    /// stopped first.
+    /// waits for processes that are ending, never moves one, and leaves the parents alone, and what somebody else has
+    /// made at the same path. A unit of systemd is stopped first.
     ///
     /// # Errors
     /// Processes are still in it after ten seconds; the error names them. systemd does not stop the unit. The
     /// other hierarchies are cleaned up all the same.
     pub fn destroy(&self) -> Result<()> {
         let root = self.open()?;
-        let mut first: Option<Error> = self.stop_unit().err();
+        let mut first: Option<Error> = self.stop_unit(&root).err();
         let deadline = Instant::now() + PATIENCE;
-        for (base, version) in self.bases().rev() {
+        for (base, version) in self.own(&root).bases().rev() {
             if let Err(error) = remove(&root, &base, version, deadline) {
                 match &mut first {
                     Some(first) => first.attach(error),
@@ -46,11 +50,37 @@ impl CgroupRecord {
     /// systemd removes a scope by itself when its last process has ended, nearly always before anybody comes to
     /// delete it: then nobody has to be asked. A scope without a cgroup is none (see CollectMode in
     /// `systemd::lower`); a slice stays.
-    fn stop_unit(&self) -> Result<()> {
+    fn stop_unit(&self, root: &OwnedFd) -> Result<()> {
         match &self.unit {
-            Some(unit) if !(unit.is_scope() && self.is_missing()) => systemd::manager::stop(unit),
+            Some(unit) if unit.is_scope() && self.is_missing() => Ok(()),
+            Some(unit) if self.is_own_unit(root)? => systemd::manager::stop(unit),
             _ => Ok(()),
         }
+    }
+
+    /// Whether nobody else can have the unit of that name. The directories are systemd's, which marks none: a unit whose
+    /// creator was killed before it wrote down which they are has no process but the keeper, and that ends by itself.
+    fn is_own_unit(&self, root: &OwnedFd) -> Result<bool> {
+        match &self.claim {
+            None => Ok(true),
+            Some(Claim::Made(_)) => Ok(self.is_missing() || !self.own(root).is_nowhere()),
+            Some(Claim::Intended) => self.empties_within(root, KEEPER),
+        }
+    }
+
+    /// Whether the last process goes in time, whoever has made the cgroup.
+    fn empties_within(&self, root: &OwnedFd, patience: Duration) -> Result<bool> {
+        let deadline = Instant::now() + patience;
+        for (base, version) in self.bases() {
+            while !tree_pids(root, &base)?.is_empty() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(false);
+                }
+                wait_for_change(root, &base, version, left)?;
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -65,10 +95,14 @@ fn remove(root: &OwnedFd, base: &str, version: Version, deadline: Instant) -> Re
         if left.is_zero() {
             return Err(still_in_use(root, base));
         }
-        match version {
-            Version::V1 => wait_v1(root, base, left)?,
-            Version::V2 => wait_v2(root, base, left)?,
-        }
+        wait_for_change(root, base, version, left)?;
+    }
+}
+
+fn wait_for_change(root: &OwnedFd, base: &str, version: Version, left: Duration) -> Result<()> {
+    match version {
+        Version::V1 => wait_v1(root, base, left),
+        Version::V2 => wait_v2(root, base, left),
     }
 }
 

@@ -26,18 +26,22 @@ impl CgroupRecord {
     /// A signal cannot be sent, or processes keep appearing.
     pub fn kill_all(&self) -> Result<()> {
         let root = self.open()?;
+        self.own(&root).kill_members(&root)
+    }
+
+    fn kill_members(&self, root: &OwnedFd) -> Result<()> {
         let unified = self.bases().find(|(_, version)| *version == Version::V2);
         if let Some((base, _)) = unified {
             // One write, and nothing that forks meanwhile escapes (Linux 5.14).
             let name = format!("{base}/cgroup.kill");
-            match file::write(&root, &name, "1") {
+            match file::write(root, &name, "1") {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
                 Err(errno) => return Err(Error::os(format!("write({name}, \"1\")"), errno)),
             }
         }
-        let result = self.chase(&root);
+        let result = self.chase(root);
         // A task frozen by v1 meets its signal only when it thaws, whatever the chase has met.
-        self.thaw_v1(&root)?;
+        self.thaw_v1(root)?;
         result
     }
 
@@ -77,8 +81,9 @@ impl CgroupRecord {
             return Err(Error::new(ErrorKind::InvalidArgument, format!("{signal} is no signal")));
         }
         let root = self.open()?;
-        let pids = self.members(&root)?;
-        self.signal(&root, &pids, signal).map(|_| ())
+        let own = self.own(&root);
+        let pids = own.members(&root)?;
+        own.signal(&root, &pids, signal).map(|_| ())
     }
 
     /// Signals those of `pids` that are still members once they are held by a pidfd: an id that was

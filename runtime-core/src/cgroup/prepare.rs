@@ -2,9 +2,10 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
+use super::claim;
 use super::prepared::{Prepared, Rights, is_denied};
 use super::{
     CgroupPlan, HierarchyPlan, Inherit, OnMissing, OnRefused, Setting, Version, file, owner,
@@ -165,13 +166,13 @@ impl Made<'_> {
     fn directory(&mut self, directory: &str, path: &str) -> Result<Existed> {
         // A parent may be removed by another container's end between its creation and its use.
         for _ in 0..8 {
-            match self.make(file::base(directory, path)) {
+            match self.make(file::base(directory, path), true) {
                 Ok(existed) => return Ok(existed),
                 Err((Errno::NOENT, _)) => {}
                 Err((errno, base)) => return Err(Error::os(format!("mkdir({base})"), errno)),
             }
             for (end, _) in path.match_indices('/').skip(1) {
-                match self.make(file::base(directory, &path[..end])) {
+                match self.make(file::base(directory, &path[..end]), false) {
                     Ok(_) => {}
                     // The hierarchy itself is not there, or the parent has gone again.
                     Err((Errno::NOENT, _)) => break,
@@ -182,8 +183,8 @@ impl Made<'_> {
         Err(Error::os(format!("mkdir({})", file::base(directory, path)), Errno::NOENT))
     }
 
-    fn make(&mut self, base: String) -> Result<Existed, (Errno, String)> {
-        match rustix::fs::mkdirat(self.root, &base, Mode::from_raw_mode(0o755)) {
+    fn make(&mut self, base: String, own: bool) -> Result<Existed, (Errno, String)> {
+        match rustix::fs::mkdirat(self.root, &base, claim::mode(own)) {
             Ok(()) => {
                 self.paths.push(base);
                 Ok(Existed::No)

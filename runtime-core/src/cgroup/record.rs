@@ -3,13 +3,15 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use super::claim::Claim;
 use super::prepare;
 use super::systemd::{Manager, UnitRecord};
 use super::{Version, file};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 
 /// Where a container's cgroups are. Part of the record on disk, written before the first of them is made,
-/// so every method takes a missing directory for an empty one.
+/// so every method takes a missing directory for an empty one. What ends processes or removes something looks first
+/// whose it is ([`Claim`]).
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CgroupRecord {
     pub(super) root: PathBuf,
@@ -19,16 +21,53 @@ pub struct CgroupRecord {
     /// The unit of systemd that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unit: Option<UnitRecord>,
+    /// Which directories they are. A record without one is older: whatever is there is taken for the container's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) claim: Option<Claim>,
 }
 
 impl CgroupRecord {
     pub(super) fn new(root: PathBuf, path: String, directories: Vec<(String, Version)>) -> Self {
-        Self { root, path, directories, unit: None }
+        Self { root, path, directories, unit: None, claim: None }
     }
 
     pub(super) fn of_unit(mut self, unit: Option<UnitRecord>) -> Self {
         self.unit = unit;
         self
+    }
+
+    /// As it is written before anything is made.
+    pub(crate) fn intended(mut self) -> Self {
+        self.claim = Some(Claim::Intended);
+        self
+    }
+
+    /// Notes which directories have been made, before anything runs in them.
+    ///
+    /// # Errors
+    /// Somebody has removed one.
+    pub(crate) fn claim(&mut self) -> Result<()> {
+        let made = Claim::of(&self.open()?, self.bases().map(|(base, _)| base))?;
+        self.claim = Some(made);
+        Ok(())
+    }
+
+    /// To be called when that is on disk.
+    ///
+    /// # Errors
+    /// Somebody has removed one.
+    pub(crate) fn claimed(&self) -> Result<()> {
+        self.claim.as_ref().map_or(Ok(()), |claim| claim.unmark(&self.open()?))
+    }
+
+    /// The same without the directories that somebody else has made at these paths, or that are not there.
+    pub(super) fn own(&self, root: &OwnedFd) -> Self {
+        let mut own = self.clone();
+        if let Some(claim) = &self.claim {
+            own.directories
+                .retain(|(directory, _)| claim.covers(root, &file::base(directory, &self.path)));
+        }
+        own
     }
 
     /// Whose unit the cgroup is; none with the cgroupfs driver.
@@ -83,7 +122,7 @@ impl CgroupRecord {
     pub fn processes(&self) -> Result<Vec<i32>> {
         let root = self.open()?;
         // cgroup2 is the last directory of a hybrid layout.
-        for (base, _) in self.bases().rev() {
+        for (base, _) in self.own(&root).bases().rev() {
             let pids = tree_pids(&root, &base)?;
             if !pids.is_empty() {
                 return Ok(pids);
@@ -205,8 +244,16 @@ mod tests {
             "/a/b".into(),
             vec![("memory".into(), Version::V1), ("unified".into(), Version::V2)],
         );
-        let text = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<CgroupRecord>(&text).unwrap(), record);
+        let made = Claim::Made([("memory/a/b".to_owned(), 1)].into());
+        // What an older version has written claims nothing.
+        for (claim, word) in
+            [(None, "]]}"), (Some(Claim::Intended), "intended"), (Some(made), "made")]
+        {
+            let record = CgroupRecord { claim, ..record.clone() };
+            let text = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<CgroupRecord>(&text).unwrap(), record);
+            assert!(text.contains(word), "{text}");
+        }
         let directories: Vec<_> = record.directories().map(|(d, _)| d).collect();
         assert_eq!(directories[1], PathBuf::from("/sys/fs/cgroup/unified/a/b"));
     }

@@ -168,12 +168,11 @@ fn build<'a>(
         let cancel = options.cancel.as_ref().map(AsFd::as_fd);
         rdt.prepare(undo, cancel)
     })?;
-    let cgroup_record = record.cgroup.clone();
     let mut keeper = keeper(plan)?;
     let prepare = || cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid));
     let mut cgroups = tracing::debug_span!("cgroup").in_scope(prepare)?;
-    undo.push(move || cgroup_record.destroy());
     record.cgroup.without(cgroups.without());
+    claim(entry, record, |cgroup| undo.push(move || cgroup.destroy()))?;
 
     let (link, theirs) = link::pair(options.cancel.as_ref())?;
     let stdio = handed::stdio(&options.stdio)?;
@@ -236,6 +235,20 @@ fn build<'a>(
     write_last_limits(&mut cgroups, record)?;
     commit(entry, (child.pid, &child.pidfd), (bundle, options), record, undo)?;
     Ok((child, cgroups.warnings()))
+}
+
+/// Makes the cgroups and classes the container's, now that they are there and nothing runs in them; `take_back` gets
+/// the step back.
+pub(crate) fn claim(
+    entry: &Entry,
+    record: &mut Record,
+    take_back: impl FnOnce(cgroup::CgroupRecord),
+) -> Result<()> {
+    let claimed = record.claim();
+    take_back(record.cgroup.clone());
+    claimed?;
+    entry.write(record)?;
+    record.claimed()
 }
 
 /// Does for the stub what it waits for, until it runs its program.
@@ -314,8 +327,8 @@ pub(crate) fn first_record(
         owner: rustix::process::geteuid().as_raw(),
         annotations: annotations(&bundle.spec),
         init: None,
-        cgroup,
-        rdt: plan.rdt.as_ref().map(|rdt| rdt.groups.clone()),
+        cgroup: cgroup.intended(),
+        rdt: plan.rdt.as_ref().map(|rdt| rdt.groups.clone().intended()),
         shared_pid: plan.init.namespaces.shared_pid,
         pipes: if plan.init.process.terminal.is_some() {
             Vec::new()

@@ -11,7 +11,7 @@ use rustix::mount::MountPropagationFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::checkpoint::{KEYS, config_file};
-use super::create::{commit, first_record, forget, keeper, unused_cgroup};
+use super::create::{claim, commit, first_record, forget, keeper, unused_cgroup};
 use super::handed::{self, Terminal};
 use super::{CreateOptions, child, state_json};
 use crate::bundle::Bundle;
@@ -146,16 +146,17 @@ fn build(
     let joined = external_namespaces(plan)?;
     let cancel = options.create.cancel.as_ref().map(AsFd::as_fd);
     let classes = plan.rdt.as_ref().map_or(Ok(Vec::new()), |rdt| rdt.prepare(undo, cancel))?;
-    let cgroup_record = record.cgroup.clone();
     // With their limits, so that nothing runs without them; criu puts the processes there, or is there itself.
     // It keeps its scope until they are all there.
     let keeper = keeper(plan)?;
     let mut cgroups = cgroup::prepare(&plan.cgroup, host, keeper.as_ref().map(spawn::Keeper::pid))?;
-    undo.push(move || {
-        // Without a pid namespace of its own the others outlive the first.
-        cgroup_record.kill_all()?;
-        cgroup_record.destroy()
-    });
+    claim(entry, record, |cgroup| {
+        undo.push(move || {
+            // Without a pid namespace of its own the others outlive the first.
+            cgroup.kill_all()?;
+            cgroup.destroy()
+        });
+    })?;
     let root = bundle.root()?;
     mountpoint::make_all(&root, plan)?;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::CgroupRecord;
 use crate::cgroup::rdt::RdtRecord;
+use crate::error::Result;
 
 /// The file in the container's directory.
 pub(crate) const FILE: &str = "record.json";
@@ -79,4 +80,24 @@ pub(crate) struct Record {
     /// Whom `start` sends the seccomp listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seccomp_listener: Option<SeccompListener>,
+}
+
+impl Record {
+    /// Notes which cgroups and classes have been made. To be written before anything runs in them.
+    ///
+    /// # Errors
+    /// Somebody has removed them.
+    pub(crate) fn claim(&mut self) -> Result<()> {
+        self.rdt.as_mut().map_or(Ok(()), RdtRecord::claim)?;
+        self.cgroup.claim()
+    }
+
+    /// To be called when that is written: from now on nobody takes them for what a killed creator has left.
+    ///
+    /// # Errors
+    /// Somebody has removed them.
+    pub(crate) fn claimed(&self) -> Result<()> {
+        self.rdt.as_ref().map_or(Ok(()), RdtRecord::claimed)?;
+        self.cgroup.claimed()
+    }
 }

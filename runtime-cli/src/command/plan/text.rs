@@ -122,7 +122,7 @@ fn cgroup(page: &mut Page, plan: &CgroupPlan) {
 }
 
 fn class(page: &mut Page, plan: &RdtPlan) {
-    let RdtRecord { class, shared, monitoring } = &plan.groups;
+    let RdtRecord { class, shared, monitoring, .. } = &plan.groups;
     match class.as_str() {
         "." => page.section("Class of resctrl: the default one (linux.intelRdt)"),
         class => page.section(format_args!("Class {class} of resctrl (linux.intelRdt)")),

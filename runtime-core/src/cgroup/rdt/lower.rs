@@ -32,7 +32,7 @@ pub(crate) fn lower(rdt: &LinuxIntelRdt, id: &str) -> Result<RdtPlan> {
         None => id.to_owned(),
     };
     let monitoring = rdt.enable_monitoring().unwrap_or_default().then(|| id.to_owned());
-    let groups = RdtRecord { class, shared: clos_id.is_some(), monitoring };
+    let groups = RdtRecord { class, shared: clos_id.is_some(), monitoring, claim: None };
     let schemas =
         Schemas { l3_cache: rdt.l3_cache_schema().clone(), mem_bw: rdt.mem_bw_schema().clone() };
     let mut schemata: Vec<Schemata> = lower_schemas(&schemas)?.into_iter().collect();

@@ -9,10 +9,13 @@
 
 mod lock;
 mod lower;
+mod own;
 mod resctrl;
 mod stats;
 
 use serde::{Deserialize, Serialize};
+
+use super::claim::Claim;
 
 pub(crate) use lower::{lower, lower_schemas};
 pub(crate) use resctrl::{Written, add};
@@ -46,6 +49,9 @@ pub struct RdtRecord {
     /// The container's monitoring group, a directory in `mon_groups` of the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<String>,
+    /// Which directories its own are; none in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cgroup) claim: Option<Claim>,
 }
 
 /// Schemas for `update`, whose word for them is runc's; none stays as it is.

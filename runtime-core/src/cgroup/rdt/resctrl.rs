@@ -4,11 +4,12 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
 use super::lower::{difference, lines_of};
 use super::{RdtPlan, RdtRecord, Schemata};
+use crate::cgroup::claim;
 use crate::cgroup::file;
 use crate::error::{Context, Error, ErrorKind, OsResult, Result};
 use crate::undo::Undo;
@@ -68,7 +69,7 @@ impl Resctrl {
         Ok(Some(Self { root, path }))
     }
 
-    fn open() -> Result<Self> {
+    pub(super) fn open() -> Result<Self> {
         Self::find()?.ok_or_else(|| {
             let text = "no resctrl file system is mounted: it needs a processor with Intel RDT or AMD QoS, and \
                         `mount -t resctrl resctrl /sys/fs/resctrl`";
@@ -113,8 +114,13 @@ impl Resctrl {
     }
 
     /// Makes a directory, with its step back once no process of the container lives.
-    fn make(self: &Rc<Self>, directory: &str, shared: bool, undo: &mut Undo<'_>) -> Result<()> {
-        rustix::fs::mkdirat(&self.root, directory, Mode::from_raw_mode(0o755))
+    pub(super) fn make(
+        self: &Rc<Self>,
+        directory: &str,
+        shared: bool,
+        undo: &mut Undo<'_>,
+    ) -> Result<()> {
+        rustix::fs::mkdirat(&self.root, directory, claim::mode(!shared))
             .map_err(|errno| self.refused("mkdir", directory, errno))?;
         let (resctrl, directory) = (Rc::clone(self), directory.to_owned());
         undo.push(move || {
@@ -131,7 +137,7 @@ impl Resctrl {
         Ok(())
     }
 
-    fn remove(&self, directory: &str) -> Result<()> {
+    pub(super) fn remove(&self, directory: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.root, directory, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.refused("rmdir", directory, errno)),
@@ -278,16 +284,6 @@ impl RdtRecord {
             tasks.push(resctrl.tasks(&directory)?);
         }
         Ok(tasks)
-    }
-
-    /// Removes what is the container's own; what is gone already is fine.
-    ///
-    /// # Errors
-    /// The kernel keeps it.
-    pub(crate) fn destroy(&self) -> Result<()> {
-        // Unmounted it has no classes.
-        let Some(resctrl) = Resctrl::find()? else { return Ok(()) };
-        self.own().try_for_each(|directory| resctrl.remove(&directory))
     }
 
     /// Writes other schemata for the class, whoever else is in it.

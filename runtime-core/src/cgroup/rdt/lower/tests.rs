@@ -11,7 +11,12 @@ fn refused(rdt: &Value, id: &str) -> String {
 }
 
 fn groups(class: &str, shared: bool, monitoring: Option<&str>) -> RdtRecord {
-    RdtRecord { class: class.into(), shared, monitoring: monitoring.map(str::to_owned) }
+    RdtRecord {
+        class: class.into(),
+        shared,
+        monitoring: monitoring.map(str::to_owned),
+        claim: None,
+    }
 }
 
 fn own(groups: &RdtRecord) -> Vec<String> {
