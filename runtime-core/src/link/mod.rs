@@ -56,13 +56,10 @@ pub(crate) fn wait(
 /// # Errors
 /// The caller has called it off.
 pub(crate) fn rest(cancel: Option<BorrowedFd<'_>>, time: Duration) -> Result<()> {
-    let Some(cancel) = cancel else {
-        std::thread::sleep(time);
-        return Ok(());
-    };
-    let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
-    let mut fds = [PollFd::from_borrowed_fd(cancel, PollFlags::IN)];
-    match rustix::event::poll(&mut fds, Some(&time)) {
+    let time =
+        Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
+    let mut fds = cancel.map(|cancel| PollFd::from_borrowed_fd(cancel, PollFlags::IN));
+    match rustix::event::poll(fds.as_mut_slice(), Some(&time)) {
         Ok(0) | Err(rustix::io::Errno::INTR) => Ok(()),
         other => other.call(|| "poll").and_then(|_| Err(called_off())),
     }
