@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Case;
 use super::cgroup::{merge, refused, values};
 use super::cgroup_limit::set_or_refused;
-use crate::harness::{Lab, Result, Stop, cgroup, ensure, ensure_eq, fail, lacks};
+use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, fail, lacks, privilege};
 
 const MEMORY: &str = "OCI runtime-spec config-linux.md#memory";
 const BLOCK: &str = "OCI runtime-spec config-linux.md#block-io";
@@ -131,10 +131,15 @@ struct Disk {
 
 impl Disk {
     fn with_bfq(lab: &Lab) -> Result<Self> {
+        const CONTROL: &str = "/dev/loop-control";
+        lab.needs(CONTROL, "loop devices")?;
+        if !privilege::may_write(CONTROL) {
+            return lacks("the right to make a loop device");
+        }
         let file = lab.folder.join("disk");
         fs::File::create(&file)?.set_len(1 << 20)?;
         let output = Command::new("losetup").args(["--find", "--show"]).arg(&file).output();
-        let output = output.map_err(|_| Stop::Skip("losetup".into()))?;
+        let Ok(output) = output else { return lacks("losetup in $PATH") };
         let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let Some(name) = path.strip_prefix("/dev/").filter(|_| output.status.success()) else {
             return lacks("a loop device");
