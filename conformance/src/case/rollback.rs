@@ -74,7 +74,7 @@ pub(super) const CASES: &[Case] = &[
     .known_at_times(LATE_STATE),
     Case::new(
         "rollback/killed-create-beside",
-        "create killed at any system call: delete --force spares another container at the same cgroup path",
+        "create killed at any system call: kill --all and delete --force spare another container at the same cgroup path",
         BESIDE,
         killed_create_beside,
     )
@@ -310,17 +310,16 @@ fn killed_create_beside(lab: &Lab) -> Result {
     let trace = strace(lab)?;
     let other = sleeper(lab)?;
     let root = lab.folder.join("other-state").to_string_lossy().into_owned();
-    let call = |words: &[&str]| {
-        let words = words.iter().copied().chain([other.id.as_str()]);
-        lab.call(words).without_root().globals(["--root", &root])
-    };
+    let id = other.id.as_str();
+    let call = |words: &[&str]| lab.call(words).without_root().globals(["--root", &root]);
+    let delete = || call(&["delete", "--force", id]).run();
     let create = |inject: &[String]| {
         let words = ["/usr/bin/strace", "-qq", "-o", &trace].map(str::to_owned);
         let words = words.into_iter().chain(inject.iter().cloned()).collect::<Vec<_>>();
-        call(&["create", "--bundle", &other.bundle.word()]).wrap(words).run()
+        call(&["create", "--bundle", &other.bundle.word(), id]).wrap(words).run()
     };
     create(&[])?.ok()?;
-    call(&["delete", "--force"]).run()?.ok()?;
+    delete()?.ok()?;
     let points = calls_in(Path::new(&trace))?;
     let (mut tried, mut beside) = (0, 0);
     // With systemd it takes a second to find that what is there is not the process that keeps the first one's scope.
@@ -330,7 +329,9 @@ fn killed_create_beside(lab: &Lab) -> Result {
         tried += 1;
         create(&["-e".into(), format!("inject={name}:signal=SIGKILL:when={number}")])?;
         let there = other.try_create()?.code == Some(0);
-        let forced = call(&["delete", "--force"]).run()?;
+        // Whatever comes out: there may be nothing.
+        call(&["kill", "--all", id, "KILL"]).run()?;
+        let forced = delete()?;
         ensure!(forced.code == Some(0), "delete --force after {after}: {}", forced.stderr);
         if there {
             beside += 1;
