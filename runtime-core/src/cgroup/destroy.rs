@@ -12,6 +12,7 @@ use super::claim::Claim;
 use super::file::{self, Visit};
 use super::kill::open_all;
 use super::record::tree_pids;
+use super::systemd::UnitRecord;
 use super::{CgroupRecord, Version, systemd};
 use crate::error::{Error, ErrorKind, OsResult, Result};
 
@@ -36,7 +37,7 @@ impl CgroupRecord {
         let root = self.open()?;
         let mut first: Option<Error> = self.stop_unit(&root).err();
         let deadline = Instant::now() + PATIENCE;
-        for (base, version) in self.own(&root).bases().rev() {
+        for (base, version) in self.removable(&root).bases().rev() {
             if let Err(error) = remove(&root, &base, version, deadline) {
                 match &mut first {
                     Some(first) => first.attach(error),
@@ -51,21 +52,38 @@ impl CgroupRecord {
     /// delete it: then nobody has to be asked. A scope without a cgroup is none (see CollectMode in
     /// `systemd::lower`); a slice stays.
     fn stop_unit(&self, root: &OwnedFd) -> Result<()> {
-        match &self.unit {
-            Some(unit) if unit.is_scope() && self.is_missing() => Ok(()),
-            Some(unit) if self.is_own_unit(root)? => systemd::manager::stop(unit),
-            _ => Ok(()),
+        match (&self.unit, &self.claim) {
+            (None, _) => Ok(()),
+            (Some(unit), Some(Claim::Intended)) => self.stop_intended(unit, root),
+            (Some(unit), _) if unit.is_scope() && self.is_missing() => Ok(()),
+            (Some(unit), claim) => {
+                let is_own = claim.is_none() || self.is_missing() || !self.own(root).is_nowhere();
+                if is_own { systemd::manager::stop(unit) } else { Ok(()) }
+            }
         }
     }
 
-    /// Whether nobody else can have the unit of that name. The directories are systemd's, which marks none: a unit whose
-    /// creator was killed before it wrote down which they are has no process but the keeper, and that ends by itself.
-    fn is_own_unit(&self, root: &OwnedFd) -> Result<bool> {
-        match &self.claim {
-            None => Ok(true),
-            Some(Claim::Made(_)) => Ok(self.is_missing() || !self.own(root).is_nowhere()),
-            Some(Claim::Intended) => self.empties_within(root, KEEPER),
+    /// Stops a unit whose creator was killed before it wrote down which directories it has: they are systemd's, which
+    /// marks none. It has no process but the keeper, and that ends by itself; what lives longer is another's.
+    fn stop_intended(&self, unit: &UnitRecord, root: &OwnedFd) -> Result<()> {
+        if !self.empties_within(root, KEEPER)? {
+            return Ok(());
         }
+        // Without a cgroup as well: systemd may not have come to the start of the unit yet.
+        let stopped = systemd::manager::stop(unit);
+        if self.is_missing() { Ok(()) } else { stopped }
+    }
+
+    /// What is to be removed when the unit has been stopped. Of a unit that was only intended, what systemd has not
+    /// removed yet has no mark, and no process.
+    fn removable(&self, root: &OwnedFd) -> Self {
+        if self.unit.is_none() || self.claim != Some(Claim::Intended) {
+            return self.own(root);
+        }
+        let is_empty = |base: &str| file::tree_pids(root, base).is_ok_and(|pids| pids.is_empty());
+        let mut rest = self.clone();
+        rest.directories.retain(|(directory, _)| is_empty(&file::base(directory, &self.path)));
+        rest
     }
 
     /// Whether the last process goes in time, whoever has made the cgroup.
