@@ -12,6 +12,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Says why a test does nothing, past the test harness, which shows nothing that a passing test prints.
+pub(crate) fn skipped(why: &str) {
+    writeln!(std::io::stderr(), "skipped: {why}").expect("standard error");
+}
+
 /// The program that a manager is told to call.
 #[derive(Debug, Clone)]
 pub(crate) struct Runtime {
@@ -49,9 +54,7 @@ impl Runtime {
         if systemd::is_init() {
             return Some(Self { systemd: true, ..self });
         }
-        // Past the test harness, which shows nothing that a passing test prints.
-        let words = "skipped: systemd is not the init of this host (no /run/systemd/system)";
-        writeln!(std::io::stderr(), "{words}").expect("standard error");
+        skipped("systemd is not the init of this host (no /run/systemd/system)");
         None
     }
 

@@ -10,6 +10,19 @@ pub(crate) fn is_init() -> bool {
     std::fs::symlink_metadata("/run/systemd/system").is_ok_and(|found| found.is_dir())
 }
 
+/// The program of `conformance/vm` that runs a command in a login session of a user who has a systemd of his own.
+pub(crate) const AS_USER: &str = "as-user";
+
+/// That user's name; says so where there is none.
+pub(crate) fn user() -> Option<String> {
+    let name = Command::new(AS_USER).args(["id", "-un"]).stdin(Stdio::null()).output();
+    if let Some(output) = name.ok().filter(|output| output.status.success()) {
+        return Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
+    }
+    super::skipped("no user with a systemd of his own is known (as-user of conformance/vm)");
+    None
+}
+
 /// `systemctl WORDS`, which has to succeed; what it prints.
 pub(crate) fn control(words: &[&str]) -> String {
     run("systemctl", words)
