@@ -74,6 +74,7 @@ mod surroundings;
 mod sysctl;
 mod systemd;
 mod systemd_failure;
+mod systemd_limit;
 mod terminal;
 mod update;
 mod user_namespace;
@@ -205,6 +206,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         seccomp_argument::CASES,
         systemd::CASES,
         systemd_failure::CASES,
+        systemd_limit::CASES,
         apparmor::CASES,
         selinux::CASES,
     ]

@@ -13,7 +13,7 @@ use crate::harness::{
 
 const DRIVER: &str = "runc docs/systemd.md; the cgroup drivers of Podman, CRI-O and containerd";
 const UNIT: &str = "org.freedesktop.systemd1(5), StartTransientUnit; runc docs/systemd.md";
-const LIMITS: &str = "systemd.resource-control(5); runc docs/systemd.md";
+pub(super) const LIMITS: &str = "systemd.resource-control(5); runc docs/systemd.md";
 
 pub(super) const CASES: &[Case] = &[
     Case::new("systemd/unit", "the container is a scope in its slice, delegated", UNIT, unit),
@@ -28,10 +28,14 @@ pub(super) const CASES: &[Case] = &[
     Case::new("systemd/slice", "a name that ends in .slice is a slice", DRIVER, slice)
         .known("runc gives systemd a process for the slice, which takes none"),
     Case::new("systemd/limits", "limits are properties, and in the files", LIMITS, limits),
-    Case::new("systemd/limits-stay", "systemd, reloaded, takes no limit back", LIMITS, limits_stay),
+    // To reload systemd takes long where the CPU is emulated.
+    Case::new("systemd/limits-stay", "systemd, reloaded, takes no limit back", LIMITS, limits_stay)
+        .deadline(120),
     Case::new("systemd/no-swap-stays", "systemd, reloaded, allows no swap", LIMITS, no_swap_stays)
+        .deadline(120)
         .known("runc 1.1 does not tell systemd of a limit of 0 (moby#51446)"),
-    Case::new("systemd/devices-stay", "systemd, reloaded, allows no device", LIMITS, devices_stay),
+    Case::new("systemd/devices-stay", "systemd, reloaded, allows no device", LIMITS, devices_stay)
+        .deadline(120),
     Case::new("systemd/update", "update changes properties and files", LIMITS, update),
     Case::new("systemd/exec", "a process of exec is in the scope", DRIVER, exec),
     Case::new("systemd/pause", "a scope is paused and goes on", DRIVER, pause),
@@ -65,7 +69,7 @@ pub(super) fn create(container: &Container<'_>) -> Result {
     container.adopt_if(done)?.ok().map(drop)
 }
 
-fn made(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<(Container<'_>, String)> {
+pub(super) fn made(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<(Container<'_>, String)> {
     let (bundle, unit) = bundle(lab, edit)?;
     let container = lab.container(bundle);
     create(&container)?;
@@ -73,7 +77,7 @@ fn made(lab: &Lab, edit: impl FnOnce(&mut Value)) -> Result<(Container<'_>, Stri
 }
 
 /// Insists on these properties.
-fn has(unit: &str, wanted: &[(&str, &str)]) -> Result {
+pub(super) fn has(unit: &str, wanted: &[(&str, &str)]) -> Result {
     for (name, value) in wanted {
         ensure_eq!(systemd::property(unit, name)?, *value, "{name} of {unit}");
     }
@@ -167,7 +171,7 @@ const RESOURCES: &str = r#"{
 }"#;
 
 /// The folder of the container on a host with cgroup v2.
-fn unified(container: &Container<'_>) -> Result<std::path::PathBuf> {
+pub(super) fn unified(container: &Container<'_>) -> Result<std::path::PathBuf> {
     match (cgroup::v2("memory", &container.bundle.cgroup()), cgroup::v2("pids", "")) {
         (Some(folder), Some(_)) => Ok(folder),
         _ => lacks("cgroup v2 with memory and pids"),
@@ -209,13 +213,19 @@ fn limits(lab: &Lab) -> Result {
     Ok(())
 }
 
+/// What an upgrade of any package of the host does, and what has systemd write all files of this unit again.
+pub(super) fn reload(unit: &str) -> Result {
+    let other =
+        if systemd::property(unit, "IOWeight")? == "321" { "IOWeight=322" } else { "IOWeight=321" };
+    systemd::control(&["daemon-reload"])?;
+    systemd::control(&["set-property", "--runtime", unit, other])
+}
+
 fn limits_stay(lab: &Lab) -> Result {
     let (container, unit) = limited(lab)?;
     let folder = unified(&container)?;
     let weight = cgroup::read(&folder, "cpu.weight")?;
-    systemd::control(&["daemon-reload"])?;
-    // Has it write the files of this unit again.
-    systemd::control(&["set-property", "--runtime", &unit, "IOWeight=321"])?;
+    reload(&unit)?;
     for (file, wanted) in [
         ("memory.max", "33554432"),
         ("memory.low", "16777216"),
@@ -236,8 +246,7 @@ fn no_swap_stays(lab: &Lab) -> Result {
         return lacks("limits of swap");
     }
     ensure_eq!(cgroup::read(&folder, "memory.swap.max")?, "0", "memory.swap.max");
-    systemd::control(&["daemon-reload"])?;
-    systemd::control(&["set-property", "--runtime", &unit, "IOWeight=321"])?;
+    reload(&unit)?;
     ensure_eq!(cgroup::read(&folder, "memory.swap.max")?, "0", "memory.swap.max, reloaded");
     Ok(())
 }

@@ -68,9 +68,15 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
     of(
         "systemd-limits",
         "limits are ignored",
-        &["systemd/limits", "systemd/limits-stay", "systemd/no-swap-stays"],
+        &[
+            "systemd/limits",
+            "systemd/limits-stay",
+            "systemd/no-swap-stays",
+            "systemd/cpuset",
+            "systemd/hugepages-stay",
+        ],
         |config| {
-            for name in ["memory", "pids", "cpu"] {
+            for name in ["memory", "pids", "cpu", "hugepageLimits"] {
                 without(config, &format!("/linux/resources/{name}"));
             }
         },
@@ -78,12 +84,22 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
     Fault {
         name: "systemd-untold",
         what: "systemd does not know the limits, and takes them back",
-        cases: &["systemd/limits", "systemd/limits-stay", "systemd/no-swap-stays"],
+        cases: &[
+            "systemd/limits",
+            "systemd/limits-stay",
+            "systemd/no-swap-stays",
+            "systemd/cpuset",
+        ],
         way: Way::After(|call, _| match unit(call).filter(|_| call.verb == "create") {
             Some(unit) => {
-                let infinite =
-                    ["MemoryMax=infinity", "MemorySwapMax=infinity", "TasksMax=infinity"];
-                control(&[&["set-property", "--runtime", &unit], &infinite[..]].concat())
+                let none = [
+                    "MemoryMax=infinity",
+                    "MemorySwapMax=infinity",
+                    "TasksMax=infinity",
+                    "AllowedCPUs=",
+                    "AllowedMemoryNodes=",
+                ];
+                control(&[&["set-property", "--runtime", &unit], &none[..]].concat())
             }
             None => Ok(()),
         }),
@@ -91,7 +107,7 @@ pub(crate) const FAULTS: &[&[Fault]] = &[&[
     Fault {
         name: "systemd-update",
         what: "update does nothing",
-        cases: &["systemd/update"],
+        cases: &["systemd/update", "systemd/cpuset-update"],
         way: Way::Instead(|call| if call.verb == "update" { Ok(0) } else { call.make() }),
     },
     Fault {
