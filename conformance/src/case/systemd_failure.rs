@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Case;
 use super::rollback::{Follow, sweep};
-use super::systemd::{bundle, create};
+use super::systemd::{bundle, create, has, made};
 use crate::harness::lab::SYSTEMD;
 use crate::harness::{Lab, Result, cgroup, ensure, ensure_eq, fail, systemd};
 
@@ -48,6 +48,14 @@ pub(super) const CASES: &[Case] = &[
     )
     .deadline(150)
     .known("runc waits for the answer for ever"),
+    Case::new(
+        "systemd/delete-again",
+        "delete ends in time when systemd stands still, and the next one leaves no unit",
+        "org.freedesktop.systemd1(5), StopUnit; runc#3904",
+        delete_again,
+    )
+    .deadline(120)
+    .known("runc waits for the bus for ever"),
     Case::new(
         "systemd/no-bus",
         "without a bus create fails, with a word",
@@ -189,6 +197,16 @@ fn lost_answer(lab: &Lab) -> Result {
         ensure_eq!(systemd::property(unit, "ActiveState")?, "inactive", "state of {unit}");
     }
     Ok(())
+}
+
+fn delete_again(lab: &Lab) -> Result {
+    let (container, unit) = made(lab, |_| {})?;
+    container.start()?;
+    let still = systemd::Still::stand()?;
+    container.delete_force()?.fails(1, "")?;
+    drop(still);
+    container.delete_force()?.ok()?;
+    has(&unit, &[("ActiveState", "inactive"), ("LoadState", "not-found")])
 }
 
 fn no_bus(lab: &Lab) -> Result {

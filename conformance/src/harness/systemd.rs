@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use super::{Result, lacks, privilege};
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::{Result, lacks, privilege, process};
 
 /// What says where a user's systemd is.
 const VARIABLES: [&str; 2] = ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
@@ -184,5 +187,33 @@ pub(crate) fn stop_named(token: &str) {
     if is_running() {
         let (own, below) = (format!("{token}.slice"), format!("{token}-*.slice"));
         control(&["stop", "--", &own, &below]).unwrap_or_default();
+    }
+}
+
+/// The systemd of the user, which does nothing until this is dropped.
+pub(crate) struct Still(OwnedFd);
+
+impl Still {
+    /// Skips the case where it is the host's: the kernel does not stop that.
+    pub(crate) fn stand() -> Result<Self> {
+        if !is_users() {
+            return lacks("a systemd that can be stopped (kill(2)), as a user's");
+        }
+        let folder = PathBuf::from(format!("/sys/fs/cgroup{}/init.scope", cgroup()));
+        let members = super::cgroup::members(&folder);
+        let is_it = |pid: &i32| process::name(*pid).ends_with("systemd --user");
+        let Some(pid) = members.into_iter().find(is_it) else {
+            return lacks("the process of the user's systemd");
+        };
+        let still = Self(process::handle(pid)?);
+        pidfd_send_signal(&still.0, Signal::STOP)?;
+        Ok(still)
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        // It may have ended, and hears nothing then.
+        let _sent = pidfd_send_signal(&self.0, Signal::CONT);
     }
 }

@@ -31,11 +31,14 @@ impl CgroupRecord {
     /// made at the same path. A unit of systemd is stopped first.
     ///
     /// # Errors
-    /// Processes are still in it after ten seconds; the error names them. systemd does not stop the unit. The
-    /// other hierarchies are cleaned up all the same.
+    /// Processes are still in it after ten seconds; the error names them. The other hierarchies are cleaned up all
+    /// the same. Or systemd does not stop the unit: then all stay.
     pub fn destroy(&self) -> Result<()> {
         let root = self.open()?;
-        let mut first: Option<Error> = self.stop_unit(&root).err();
+        // systemd hears of the end of a scope by a file of its cgroup (cgroup.events). When that has gone before it
+        // looks, the unit stays for good, and its name with it.
+        self.stop_unit(&root)?;
+        let mut first: Option<Error> = None;
         let deadline = Instant::now() + PATIENCE;
         for (base, version) in self.removable(&root).bases().rev() {
             if let Err(error) = remove(&root, &base, version, deadline) {
