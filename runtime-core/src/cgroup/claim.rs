@@ -35,34 +35,42 @@ pub(super) fn mode(own: bool) -> Mode {
     Mode::from_raw_mode(0o755) | mark
 }
 
-impl Claim {
-    /// The claim on what has just been made at these paths below `root`.
-    ///
-    /// # Errors
-    /// Somebody has removed it.
-    pub(super) fn of(root: &OwnedFd, paths: impl Iterator<Item = String>) -> Result<Self> {
-        let made = paths.map(|path| {
-            let inode = stat(root, &path).call(|| format!("stat({path})"))?.st_ino;
-            Ok((path, inode))
-        });
-        made.collect::<Result<_>>().map(Self::Made)
-    }
+/// The marks of what has just been made, to be taken away when the record has the claim.
+#[must_use]
+pub(crate) struct Marks {
+    root: OwnedFd,
+    marked: Vec<(String, Mode)>,
+}
 
-    /// Takes the marks away, when the record has the claim.
+impl Marks {
+    /// Takes them away.
     ///
     /// # Errors
     /// Somebody has removed a directory.
-    pub(super) fn unmark(&self, root: &OwnedFd) -> Result<()> {
-        let Self::Made(inodes) = self else { return Ok(()) };
-        inodes.keys().try_for_each(|path| {
-            let mode =
-                Mode::from_raw_mode(stat(root, path).call(|| format!("stat({path})"))?.st_mode);
-            if !mode.contains(MARK) {
-                return Ok(());
-            }
-            rustix::fs::chmodat(root, path, mode - MARK, AtFlags::empty())
+    pub(crate) fn remove(self) -> Result<()> {
+        self.marked.into_iter().try_for_each(|(path, mode)| {
+            rustix::fs::chmodat(&self.root, &path, mode - MARK, AtFlags::empty())
                 .call(|| format!("chmod({path})"))
         })
+    }
+}
+
+impl Claim {
+    /// The claim on what has just been made at these paths below `root`, and its marks.
+    ///
+    /// # Errors
+    /// Somebody has removed it.
+    pub(super) fn of(root: OwnedFd, paths: impl Iterator<Item = String>) -> Result<(Self, Marks)> {
+        let (mut inodes, mut marked) = (BTreeMap::new(), Vec::new());
+        for path in paths {
+            let found = stat(&root, &path).call(|| format!("stat({path})"))?;
+            let mode = Mode::from_raw_mode(found.st_mode);
+            if mode.contains(MARK) {
+                marked.push((path.clone(), mode));
+            }
+            inodes.insert(path, found.st_ino);
+        }
+        Ok((Self::Made(inodes), Marks { root, marked }))
     }
 
     /// Whether the directory that is at a path below `root` now, if there is one, is the container's.
@@ -99,8 +107,9 @@ mod tests {
         let covered =
             |claim: &Claim| ["a", "b", "other", "missing"].map(|name| claim.covers(&root, name));
         assert_eq!(covered(&Claim::Intended), [true, true, false, false]);
-        let claim = Claim::of(&root, paths()).unwrap();
-        claim.unmark(&root).unwrap();
+        let of = |paths| Claim::of(root.try_clone().unwrap(), paths);
+        let (claim, marks) = of(paths()).unwrap();
+        marks.remove().unwrap();
         assert_eq!(covered(&claim), [true, true, false, false]);
         assert_eq!(covered(&Claim::Intended), [false; 4]);
         // Another one at the same path.
@@ -108,8 +117,9 @@ mod tests {
         rustix::fs::renameat(&root, "c", &root, "a").unwrap();
         assert_eq!(covered(&claim), [false, true, false, false]);
         assert_eq!(covered(&Claim::Intended), [true, false, false, false]);
-        std::fs::remove_dir(folder.path().join("b")).unwrap();
-        assert!(Claim::of(&root, paths()).is_err());
-        assert!(claim.unmark(&root).is_err());
+        let (_, marks) = of(paths()).unwrap();
+        std::fs::remove_dir(folder.path().join("a")).unwrap();
+        assert!(marks.remove().is_err());
+        assert!(of(paths()).is_err());
     }
 }

@@ -7,7 +7,7 @@
 //! `tasks` files it is handed, because writing a pid to `cgroup.procs` costs an RCU grace period.
 //! It does not mount cgroup file systems inside the container; that is the root file system's work.
 
-mod claim;
+pub(crate) mod claim;
 mod destroy;
 mod device;
 mod file;

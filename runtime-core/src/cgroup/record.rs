@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use super::claim::Claim;
+use super::claim::{Claim, Marks};
 use super::prepare;
 use super::systemd::{Manager, UnitRecord};
 use super::{Version, file};
@@ -46,18 +46,10 @@ impl CgroupRecord {
     ///
     /// # Errors
     /// Somebody has removed one.
-    pub(crate) fn claim(&mut self) -> Result<()> {
-        let made = Claim::of(&self.open()?, self.bases().map(|(base, _)| base))?;
+    pub(crate) fn claim(&mut self) -> Result<Marks> {
+        let (made, marks) = Claim::of(self.open()?, self.bases().map(|(base, _)| base))?;
         self.claim = Some(made);
-        Ok(())
-    }
-
-    /// To be called when that is on disk.
-    ///
-    /// # Errors
-    /// Somebody has removed one.
-    pub(crate) fn claimed(&self) -> Result<()> {
-        self.claim.as_ref().map_or(Ok(()), |claim| claim.unmark(&self.open()?))
+        Ok(marks)
     }
 
     /// The same without the directories that somebody else has made at these paths, or that are not there.

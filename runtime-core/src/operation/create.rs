@@ -18,6 +18,7 @@ use super::handed::{self, Terminal};
 use super::notify;
 use super::serve;
 use crate::bundle::Bundle;
+use crate::cgroup::claim::Marks;
 use crate::cgroup::rdt::RdtPlan;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::host::Host;
@@ -244,11 +245,11 @@ pub(crate) fn claim(
     record: &mut Record,
     take_back: impl FnOnce(cgroup::CgroupRecord),
 ) -> Result<()> {
-    let claimed = record.claim();
+    let marks = record.claim();
     take_back(record.cgroup.clone());
-    claimed?;
+    let marks = marks?;
     entry.write(record)?;
-    record.claimed()
+    marks.into_iter().try_for_each(Marks::remove)
 }
 
 /// Does for the stub what it waits for, until it runs its program.

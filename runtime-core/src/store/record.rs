@@ -7,6 +7,7 @@ use oci_spec::runtime::Hook;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::CgroupRecord;
+use crate::cgroup::claim::Marks;
 use crate::cgroup::rdt::RdtRecord;
 use crate::error::Result;
 
@@ -83,21 +84,13 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Notes which cgroups and classes have been made. To be written before anything runs in them.
+    /// Notes which cgroups and classes have been made. To be written before anything runs in them; then their marks can
+    /// go, and nobody takes them for what a killed creator has left.
     ///
     /// # Errors
     /// Somebody has removed them.
-    pub(crate) fn claim(&mut self) -> Result<()> {
-        self.rdt.as_mut().map_or(Ok(()), RdtRecord::claim)?;
-        self.cgroup.claim()
-    }
-
-    /// To be called when that is written: from now on nobody takes them for what a killed creator has left.
-    ///
-    /// # Errors
-    /// Somebody has removed them.
-    pub(crate) fn claimed(&self) -> Result<()> {
-        self.rdt.as_ref().map_or(Ok(()), RdtRecord::claimed)?;
-        self.cgroup.claimed()
+    pub(crate) fn claim(&mut self) -> Result<Vec<Marks>> {
+        let classes = self.rdt.as_mut().map(RdtRecord::claim);
+        classes.into_iter().chain([self.cgroup.claim()]).collect()
     }
 }

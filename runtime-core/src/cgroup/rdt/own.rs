@@ -2,7 +2,7 @@
 
 use super::RdtRecord;
 use super::resctrl::Resctrl;
-use crate::cgroup::claim::Claim;
+use crate::cgroup::claim::{Claim, Marks};
 use crate::error::Result;
 
 impl RdtRecord {
@@ -16,17 +16,10 @@ impl RdtRecord {
     ///
     /// # Errors
     /// Somebody has removed one.
-    pub(crate) fn claim(&mut self) -> Result<()> {
-        self.claim = Some(Claim::of(&Resctrl::open()?.root, self.own())?);
-        Ok(())
-    }
-
-    /// To be called when that is on disk.
-    ///
-    /// # Errors
-    /// Somebody has removed one.
-    pub(crate) fn claimed(&self) -> Result<()> {
-        self.claim.as_ref().map_or(Ok(()), |claim| claim.unmark(&Resctrl::open()?.root))
+    pub(crate) fn claim(&mut self) -> Result<Marks> {
+        let (made, marks) = Claim::of(Resctrl::open()?.root, self.own())?;
+        self.claim = Some(made);
+        Ok(marks)
     }
 
     /// Removes what is the container's own; what is gone already is fine.
@@ -71,8 +64,10 @@ mod tests {
         };
         let mut undo = Undo::new();
         resctrl.make("c", false, &mut undo).unwrap();
-        let made = with(Claim::of(&resctrl.root, ["c".to_owned()].into_iter()).unwrap());
-        made.claim.as_ref().unwrap().unmark(&resctrl.root).unwrap();
+        let root = resctrl.root.try_clone().unwrap();
+        let (claim, marks) = Claim::of(root, ["c".to_owned()].into_iter()).unwrap();
+        marks.remove().unwrap();
+        let made = with(claim);
         let another = with(Claim::Made([("c".to_owned(), 0)].into()));
         assert!(!is_removed(&with(Claim::Intended)), "that of a container which lives");
         assert!(!is_removed(&another), "that of the next one");
