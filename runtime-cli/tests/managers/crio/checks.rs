@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use serde_json::{Value, json};
 
-use super::container::{Attached, Container};
+use super::container::Attached;
 use super::node::Node;
 pub(crate) use super::units::a_unit;
 use crate::support::process::DEADLINE;
@@ -270,35 +270,17 @@ pub(crate) fn readiness(runtime: Runtime) {
 
 pub(crate) fn out_of_memory(runtime: Runtime) {
     let node = Node::new(&runtime);
-    // What is killed is not the first process: once that has ended, systemd may remove the cgroup before conmon looks.
-    let script = format!("sh -c '{EAT}'; exec sleep 1000");
-    let mut one = eater(&node, &script);
-    one.create(&[]).expect("a container");
-    let told = one.watch();
-    one.start();
-    told.wait_for("oom");
-    node.call(&["kill", "one", "KILL"], "").succeeds();
-    assert_eq!(one.exit_code(), "137");
-    one.delete();
-    node.nothing_left();
-}
-
-pub(crate) fn first_process_out_of_memory(runtime: Runtime) {
-    let node = Node::new(&runtime);
-    let mut one = eater(&node, EAT);
-    one.create(&[]).expect("a container");
-    one.start();
-    assert_eq!(one.exit_code(), "137");
-    assert!(node.place.path("one/oom").exists(), "CRI-O tells the reason by conmon's file");
-    one.delete();
-    node.nothing_left();
-}
-
-const EAT: &str = "x=a; while :; do x=$x$x; done";
-
-/// A container with 16 MiB.
-fn eater<'a>(node: &'a Node, script: &str) -> Container<'a> {
-    node.container("one", &["sh", "-c", script], |config| {
+    let script = "x=a; while :; do x=$x$x; done";
+    let mut one = node.container("one", &["sh", "-c", script], |config| {
         config["linux"]["resources"] = json!({ "memory": { "limit": 16 << 20, "swap": 16 << 20 } });
-    })
+    });
+    one.create(&[]).expect("a container");
+    one.start();
+    assert_eq!(one.exit_code(), "137");
+    // conmon looks when the container has ended: systemd may have removed the cgroup by then, whatever the runtime.
+    if node.driver().is_empty() {
+        assert!(node.place.path("one/oom").exists(), "CRI-O tells the reason by conmon's file");
+    }
+    one.delete();
+    node.nothing_left();
 }

@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
 use std::time::Instant;
 
-use rustix::fs::inotify;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketType};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,26 +29,6 @@ pub(crate) struct Monitor {
     sync: UnixStream,
     start: UnixStream,
     attach: UnixStream,
-}
-
-/// Files that are made in a directory.
-#[derive(Debug)]
-pub(crate) struct Watch(OwnedFd);
-
-impl Watch {
-    pub(crate) fn wait_for(&self, name: &str) {
-        let until = Instant::now() + DEADLINE;
-        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(&self.0, &mut buffer);
-        loop {
-            let more = !events.is_buffer_empty() || wait_readable(&[self.0.as_fd()], until);
-            assert!(more, "conmon made no file {name}");
-            let event = events.next().expect("an event");
-            if event.file_name().is_some_and(|made| made.to_bytes() == name.as_bytes()) {
-                return;
-            }
-        }
-    }
 }
 
 /// What a synchronous exec gave.
@@ -142,14 +121,6 @@ impl<'a> Container<'a> {
         assert!(monitor.wait(Instant::now() + DEADLINE), "conmon does not end");
         let file = self.node.place.path(&format!("exits/{}", self.id));
         std::fs::read_to_string(file).expect("an exit file")
-    }
-
-    /// From now on, the files that conmon makes in the bundle.
-    pub(crate) fn watch(&self) -> Watch {
-        let files = inotify::init(inotify::CreateFlags::CLOEXEC).expect("an inotify instance");
-        inotify::add_watch(&files, self.node.place.path(&self.id), inotify::WatchFlags::CREATE)
-            .expect("a watch");
-        Watch(files)
     }
 
     /// The log without its times.

@@ -13,8 +13,7 @@ checks!(
     a_stop,
     what_the_daemon_asks_itself,
     readiness,
-    out_of_memory,
-    first_process_out_of_memory;
+    out_of_memory;
     systemd:
     a_container,
     exec,
